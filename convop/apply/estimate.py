@@ -1,0 +1,105 @@
+"""How large a convolution's sparse matrix will be, counted without building it."""
+
+import itertools
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import GeometryError
+from ..geometry import Geometry
+from ..memory import human
+from .patterns import axis_patterns, touched
+
+FORMATS = ("csr", "csc", "coo")
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a sparse matrix will hold: `nnz` entries of `dtype` in `bytes`, with indices of `index_dtype`.
+
+    `exact` is False where `nnz` is a guess.
+    """
+
+    shape: tuple[int, int]
+    format: str
+    nnz: int
+    bytes: int
+    index_dtype: np.dtype
+    dtype: np.dtype
+    exact: bool
+
+    @classmethod
+    def of(
+        cls, shape: tuple[int, int], nnz: int, dtype: np.dtype, format: str = "csr", exact: bool = True
+    ) -> "Estimate":
+        """The size of a matrix with `nnz` entries in one of `FORMATS`."""
+        if format not in FORMATS:
+            raise GeometryError(f"estimate knows the formats {', '.join(FORMATS)}, got {format!r}")
+        index = np.dtype(np.int32 if max(*shape, nnz) <= np.iinfo(np.int32).max else np.int64)
+        pointers = {"csr": shape[0] + 1, "csc": shape[1] + 1, "coo": nnz}[format]
+        return cls(
+            shape, format, nnz, nnz * (dtype.itemsize + index.itemsize) + pointers * index.itemsize, index, dtype, exact)
+
+    def __str__(self) -> str:
+        rows, columns = self.shape
+        return (
+            f"{rows:,} x {columns:,} {self.format.upper()} matrix of {self.dtype}: "
+            f"{'' if self.exact else 'about '}{self.nnz:,} entries, {self.index_dtype} indices, {human(self.bytes)}"
+        )
+
+
+def count(geometry: Geometry, weight: NDArray) -> int:
+    """The entries of the matrix: samples that an output reads through taps whose weight is not zero."""
+    support = weight != 0
+    if not any(_merges(geometry, axis) for axis in range(geometry.ndim)):
+        return _count_separate(geometry, support)
+    if support.all():
+        return support[:, :, *(0,) * geometry.ndim].size * math.prod(
+            _count_columns(geometry, axis) for axis in range(geometry.ndim)
+        )
+    return _count_patterns(geometry, support)
+
+
+def _merges(geometry: Geometry, axis: int) -> bool:
+    """Whether two taps of one output can come to the same sample of `axis`."""
+    if set(geometry.boundary[axis]) == {"zero"}:
+        return False
+    if "periodic" in geometry.boundary[axis]:
+        return len(np.unique(geometry.lags(axis) % geometry.spatial[axis])) < geometry.kernel[axis]
+    return True
+
+
+def _count_separate(geometry: Geometry, support: NDArray[np.bool_]) -> int:
+    """No taps merge: each tap has as many entries as outputs for which it reads a sample."""
+    total = support.sum(axis=(0, 1)).astype(object)  # Python ints: no overflow
+    for axis in reversed(range(geometry.ndim)):
+        total = total @ _present(geometry, axis).astype(object)
+    return int(total)
+
+
+def _present(geometry: Geometry, axis: int) -> NDArray[np.intp]:
+    """For each tap of `axis`, the number of outputs for which it reads a sample."""
+    m, n, s = geometry.out_spatial[axis], geometry.spatial[axis], geometry.stride[axis]
+    lags = geometry.lags(axis)
+    if "periodic" in geometry.boundary[axis]:
+        return np.full(len(lags), m)
+    first, last = -(lags // s), (n - 1 - lags) // s  # i with 0 <= i s + lag <= n - 1
+    return np.maximum(np.minimum(last, m - 1) - np.maximum(first, 0) + 1, 0)
+
+
+def _count_columns(geometry: Geometry, axis: int) -> int:
+    patterns = axis_patterns(geometry, axis)
+    return int(np.array([len(each.columns) for each in patterns.classes])[patterns.label].sum())
+
+
+def _count_patterns(geometry: Geometry, support: NDArray[np.bool_]) -> int:
+    """Taps merge and some are zero: count each row pattern and multiply by the rows that have it."""
+    axes = [axis_patterns(geometry, axis) for axis in range(geometry.ndim)]
+    numbered = (zip(each.classes, np.bincount(each.label, minlength=len(each.classes)), strict=True) for each in axes)
+    present, total = support.astype(np.float32), 0
+    for combination in itertools.product(*numbered):
+        classes, multiples = zip(*combination, strict=True)
+        total += int(touched(present, classes).sum()) * math.prod(map(int, multiples))
+    return total

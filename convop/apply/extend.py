@@ -1,0 +1,81 @@
+"""Extension of arrays past their edges, and its adjoint, which adds the copies back."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..geometry import Geometry
+
+
+def extend(geometry: Geometry, x: NDArray, axes: Sequence[int] | None = None) -> NDArray:
+    """`x` of shape `(..., *spatial)` extended along `axes` (all by default) to `geometry.extended`."""
+    for axis in range(geometry.ndim) if axes is None else axes:
+        x = _extend_axis(geometry, x, axis)
+    return x
+
+
+def fold(geometry: Geometry, u: NDArray, axes: Sequence[int] | None = None) -> NDArray:
+    """The adjoint of `extend`: every sample outside is added to the samples it was made from."""
+    for axis in reversed(range(geometry.ndim) if axes is None else axes):
+        u = _fold_axis(geometry, u, axis)
+    return u
+
+
+def _inside(geometry: Geometry, axis: int) -> tuple[slice, slice]:
+    """Where the array's own samples stand: in the extended axis and in the array."""
+    before, after = geometry.padding[axis]
+    n = geometry.spatial[axis]
+    return (
+        slice(max(before, 0), geometry.extended[axis] - max(after, 0)),
+        slice(max(-before, 0), n - max(-after, 0)),
+    )
+
+
+def _combine(geometry: Geometry, axis: int, add: Callable[[int, int, int], None]) -> None:
+    """Call `add(position, index, weight)` for every term of every sample outside."""
+    for position, indices, weights in zip(*geometry.extension(axis), strict=True):
+        for index, weight in zip(indices, weights, strict=True):
+            if weight:
+                add(position, index, weight)
+
+
+def _weighted(x: NDArray, weight: int) -> NDArray:
+    return x if weight == 1 else x * x.dtype.type(weight)
+
+
+def _resized(geometry: Geometry, x: NDArray, axis: int, size: int) -> tuple[NDArray, NDArray, NDArray]:
+    """Zeros like `x` with `size` samples along `axis`; and views of `x` and of them with that axis first."""
+    at = axis - geometry.ndim
+    shape = list(x.shape)
+    shape[at] = size
+    result = np.zeros(shape, x.dtype)
+    return result, np.moveaxis(x, at, 0), np.moveaxis(result, at, 0)
+
+
+def _extend_axis(geometry: Geometry, x: NDArray, axis: int) -> NDArray:
+    if geometry.padding[axis] == (0, 0):
+        return x
+    extended, source, target = _resized(geometry, x, axis, geometry.extended[axis])
+    ours, theirs = _inside(geometry, axis)
+    target[ours] = source[theirs]
+
+    def add(position: int, index: int, weight: int) -> None:
+        target[position] += _weighted(source[index], weight)
+
+    _combine(geometry, axis, add)
+    return extended
+
+
+def _fold_axis(geometry: Geometry, u: NDArray, axis: int) -> NDArray:
+    if geometry.padding[axis] == (0, 0):
+        return u
+    folded, source, target = _resized(geometry, u, axis, geometry.spatial[axis])
+    ours, theirs = _inside(geometry, axis)
+    target[theirs] = source[ours]
+
+    def add(position: int, index: int, weight: int) -> None:
+        target[index] += _weighted(source[position], weight)
+
+    _combine(geometry, axis, add)
+    return folded

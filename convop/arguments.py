@@ -1,0 +1,66 @@
+"""What users type for sizes, in one form: ints and tuples of ints, one for each axis or side."""
+
+import operator
+from collections.abc import Sequence
+
+import numpy as np
+
+from .errors import GeometryError
+
+Shape = tuple[int, ...]
+
+
+def as_int(value: object, what: str, least: int) -> int:
+    """`value` as an int that is at least `least`."""
+    try:
+        if isinstance(value, (bool, np.bool_)):
+            raise TypeError
+        number = operator.index(value)  # pyright: ignore[reportArgumentType]
+    except TypeError:
+        raise GeometryError(f"{what} must be an integer, got {value!r}") from None
+    if number < least:
+        raise GeometryError(f"{what} must be at least {least}, got {number}")
+    return number
+
+
+def as_sequence(value: object) -> Sequence[object] | None:
+    """`value` as a tuple if it is a sequence or a 1-D array, else None."""
+    if isinstance(value, (tuple, list)) or (isinstance(value, np.ndarray) and value.ndim > 0):
+        return tuple(value)
+    return None
+
+
+def as_shape(value: object, what: str = "in_shape") -> Shape:
+    """A shape from an int or a sequence of positive ints."""
+    entries = as_sequence(value)
+    if entries is None:
+        entries = (value,)
+    if not entries:
+        raise GeometryError(f"{what} is empty, needed at least one axis")
+    return tuple(as_int(entry, f"every entry of {what} {value!r}", 1) for entry in entries)
+
+
+def per_axis(value: object, ndim: int, what: str, least: int) -> Shape:
+    """One int for each axis, from an int for all or one for each."""
+    entries = as_sequence(value)
+    if entries is None:
+        return (as_int(value, what, least),) * ndim
+    if len(entries) != ndim:
+        raise GeometryError(
+            f"{what} {value!r} has {len(entries)} entries, needed one int or one for each of {ndim} axes"
+        )
+    return tuple(as_int(entry, f"every entry of {what} {value!r}", least) for entry in entries)
+
+
+def per_side(value: object, ndim: int, what: str, least: int = 0) -> tuple[tuple[int, int], ...]:
+    """A `(before, after)` pair for each axis, from an int, one for each axis, or one pair for each axis."""
+    entries = as_sequence(value)
+    if entries is None or all(as_sequence(entry) is None for entry in entries):
+        return tuple((width, width) for width in per_axis(value, ndim, what, least))
+    if len(entries) != ndim:
+        raise GeometryError(
+            f"{what} {value!r} has {len(entries)} entries, needed an int, one int for each of {ndim} axes, "
+            f"or one (before, after) pair for each"
+        )
+    pairs = (per_axis(entry, 2, f"{what} of axis {axis}", least) for axis, entry in enumerate(entries))
+    return tuple((before, after) for before, after in pairs)

@@ -1,0 +1,138 @@
+"""Adjoints that are mirrored or moved: G = T J A^H J with a reflection J of some axes and a shift T."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import chain, combinations, islice, product
+
+import numpy as np
+
+from .finding import Finding
+from .pairing import Pairing, _subtract
+from .report import Where
+from .subject import Array
+from .support import Axis, Margins, shared_axes, without_edges
+from .vectors import inner, is_complex
+
+REACH = 3  # longest shift looked for along one axis
+SHORTEST = 5  # an axis shorter than this has no inside, or is channels
+CANDIDATES = 600
+
+
+@dataclass(frozen=True)
+class Displacement:
+    """A reflection of the axes `flipped`, then a shift of each axis; of the transpose where `conjugated`."""
+
+    flipped: tuple[Axis, ...]
+    shift: tuple[tuple[Axis, int], ...]
+    conjugated: bool = False
+
+    @property
+    def size(self) -> int:
+        return 2 * len(self.flipped) + sum(abs(s) for _, s in self.shift)
+
+    def difference(self, pairing: Pairing, x: Array, y: Array) -> complex:
+        """<x, T J A^H J y> - <x, G y>, with T taken where the grid is finer."""
+        by = tuple(s for _, s in self.shift)
+        if x.size >= y.size:
+            u, v = np.roll(x, tuple(-s for s in by), tuple(a.input for a, _ in self.shift)), y
+        else:
+            u, v = x, np.roll(y, by, tuple(a.output for a, _ in self.shift))
+        u = np.flip(u, tuple(a.input for a in self.flipped))
+        v = np.flip(v, tuple(a.output for a in self.flipped))
+        return pairing.compare((u, v), (x, y), self.conjugated)
+
+
+def unflipped(pairing: Pairing) -> Finding | None:
+    """The reflections that hold up to the edges, and the forward map in place of its adjoint."""
+    if _is_forward_map(pairing):
+        return Finding("unflipped_kernel", "the adjoint given is the forward map itself", Where())
+    axes = shared_axes(pairing.operator)
+    for flipped in _subsets(axes)[1:]:
+        for conjugated in _conjugations(pairing):
+            candidate = Displacement(flipped, (), conjugated)
+            if pairing.vanishes(lambda x, y, c=candidate: c.difference(pairing, x, y)):
+                return _finding(candidate)
+    return None
+
+
+def displaced(pairing: Pairing) -> Finding | None:
+    """The first of all small displacements that explains the inside, simplest first."""
+    axes = tuple(axis for axis in shared_axes(pairing.operator) if min(axis.n_in, axis.n_out) >= SHORTEST)
+
+    def central() -> tuple[Array, Array]:
+        return _central(pairing, axes)
+
+    if pairing.vanishes(pairing.gap, central):
+        return None
+    for candidate in islice(_candidates(pairing, axes), CANDIDATES):
+        if pairing.vanishes(lambda x, y, c=candidate: c.difference(pairing, x, y), central):
+            return _finding(candidate)
+    return None
+
+
+def _is_forward_map(pairing: Pairing) -> bool:
+    if pairing.in_shape != pairing.out_shape:
+        return False
+
+    def form(x: Array, y: Array) -> complex:
+        dot = pairing.vectors.dot
+        return _subtract(inner(x, pairing.A(y), dot), inner(x, pairing.G(y), dot))
+
+    return pairing.vanishes(form)
+
+
+def _subsets(axes: tuple[Axis, ...]) -> list[tuple[Axis, ...]]:
+    return list(chain.from_iterable(combinations(axes, k) for k in range(len(axes) + 1)))
+
+
+def _conjugations(pairing: Pairing) -> tuple[bool, ...]:
+    return (False, True) if is_complex(pairing.vectors.dtype) else (False,)
+
+
+def _candidates(pairing: Pairing, axes: tuple[Axis, ...]) -> Iterator[Displacement]:
+    every = (
+        Displacement(flipped, tuple((a, s) for a, s in zip(axes, shift, strict=True) if s), conjugated)
+        for flipped in _subsets(axes)
+        for shift in _shifts(axes)
+        for conjugated in _conjugations(pairing)
+    )
+    return iter(sorted((d for d in every if d.flipped or d.shift), key=lambda d: d.size))
+
+
+def _shifts(axes: tuple[Axis, ...]) -> Iterator[tuple[int, ...]]:
+    """One sample along any axes together, or a few along one."""
+    yield from product((0, -1, 1), repeat=len(axes))
+    for position in range(len(axes)):
+        for s in range(2, REACH + 1):
+            for step in (-s, s):
+                yield tuple(step if k == position else 0 for k in range(len(axes)))
+
+
+def _central(pairing: Pairing, axes: tuple[Axis, ...]) -> tuple[Array, Array]:
+    """y in the middle quarter, so that a local map sees no edge from there; x where a shift cannot wrap it."""
+    narrow: dict[int, Margins] = {}
+    wide: dict[int, Margins] = {}
+    for axis in axes:
+        for index, n, finer in ((axis.input, axis.n_in, False), (axis.output, axis.n_out, True)):
+            margin = (n - max(1, n // 4)) // 2 if finer else min(REACH, (n - 1) // 2)
+            (narrow if finer else wide)[index] = (margin, margin)
+    return without_edges(pairing.x(), wide), without_edges(pairing.y(), narrow)
+
+
+def _finding(displacement: Displacement) -> Finding:
+    flipped = tuple(axis.input for axis in displacement.flipped)
+    moved = tuple(axis.input for axis, _ in displacement.shift)
+    by = tuple(s for _, s in displacement.shift)
+    steps = ", ".join(f"{s:+d} along axis {axis}" for axis, s in zip(moved, by, strict=True))
+    conjugate = ", and the kernel is not conjugated either" if displacement.conjugated else ""
+    if not flipped:
+        text = f"the answers of the adjoint are displaced by {steps}{conjugate}: look at the kernel's centre"
+        return Finding("shifted", text, Where(axes=moved, shift=by))
+    also = f" and displaced by {steps}" if by else ""
+    text = (
+        f"the kernel has the wrong orientation in the adjoint along axes {flipped}{also}{conjugate}: the adjoint of "
+        "a convolution is a correlation and the other way round"
+    )
+    return Finding("unflipped_kernel", text, Where(axes=flipped, shift=by))

@@ -1,0 +1,113 @@
+"""The bilinear form b(x, y) = <A x, y> - <x, G y> of an operator A and its claimed adjoint G.
+
+G is the adjoint exactly when b is zero. The test draws x and y; the diagnosis asks b of vectors that it has
+masked, mirrored or moved, and so learns where and how it is not zero, without ever forming a matrix.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..operator import Operator
+from .rounding import SIGMAS, Noise, measure
+from .subject import Array, directions
+from .vectors import Gaussian, Integers, inner, norm, wide
+
+REPEATS = 4  # draws that a hypothesis has to survive
+Form = Callable[[Array, Array], complex]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One dot test: both inner products, their difference, and the norms it is to be measured by."""
+
+    forward: complex
+    adjoint: complex
+    gap: complex
+    forward_norm: float
+    adjoint_norm: float
+    scale: float
+
+    @property
+    def error(self) -> float:
+        return abs(self.gap) / self.scale if self.scale > 0 else float(abs(self.gap) > 0)
+
+
+class Pairing:
+    """A and G with their test vectors, and the tolerance for b that their rounding leaves."""
+
+    def __init__(self, operator: Operator, vectors: Gaussian):
+        self.operator, self.vectors = operator, vectors
+        self.A, self.G = directions(operator)
+        self.tolerance = math.nan
+
+    @property
+    def in_shape(self) -> tuple[int, ...]:
+        return self.operator.in_shape
+
+    @property
+    def out_shape(self) -> tuple[int, ...]:
+        return self.operator.out_shape
+
+    def x(self) -> Array:
+        return self.vectors.draw(self.in_shape)
+
+    def y(self) -> Array:
+        return self.vectors.draw(self.out_shape)
+
+    def compare(self, left: tuple[Array, Array], right: tuple[Array, Array], conjugated: bool = False) -> complex:
+        """<A x', y'> - <x, G y> for `left` = (x', y') and `right` = (x, y); G^T in place of G^H if conjugated."""
+        (u, v), (x, y) = left, right
+        Gy = self.G(y.conj()).conj() if conjugated else self.G(y)
+        return _subtract(inner(self.A(u), v, self.vectors.dot), inner(x, Gy, self.vectors.dot))
+
+    def gap(self, x: Array, y: Array) -> complex:
+        """b(x, y)."""
+        return self.compare((x, y), (x, y))
+
+    def trial(self, x: Array, y: Array) -> Trial:
+        Ax, Gy = self.A(x), self.G(y)
+        if isinstance(self.vectors, Integers):
+            self.vectors.require_exact(Ax)
+        forward, adjoint = inner(Ax, y, self.vectors.dot), inner(x, Gy, self.vectors.dot)
+        sizes = norm(Ax), norm(Gy)
+        scale = sizes[0] * norm(y) + norm(x) * sizes[1]
+        return Trial(complex(*forward), complex(*adjoint), _subtract(forward, adjoint), *sizes, scale)
+
+    def run(self, count: int) -> list[Trial]:
+        """`count` trials; sets the tolerance from what they and a few probes show of the rounding."""
+        trials = [self.trial(self.x(), self.y()) for _ in range(count)]
+        self.noise = (
+            measure(self.A, self.vectors, tuple(t.forward_norm for t in trials)),
+            measure(self.G, self.vectors, tuple(t.adjoint_norm for t in trials)),
+        )
+        self.tolerance = self._tolerance(max(t.scale for t in trials))
+        return trials
+
+    def _tolerance(self, scale: float) -> float:
+        if isinstance(self.vectors, Integers):
+            return 0.5  # the difference of two Gaussian integers
+        accumulation = float(np.finfo(wide(self.operator.dtype)).eps) * math.log2(4 + max(self.operator.shape))
+        return self.weighed(1.0) + accumulation * scale
+
+    def weighed(self, factor: complex) -> float:
+        """What rounding may leave of <A x, y> factor - <x, G y>.
+
+        The error d of A x depends on x alone and y is independent of it and Gaussian, so <d, y> is Gaussian
+        with the standard deviation ||d|| times the spread of y.
+        """
+        forward, adjoint = self.noise
+        return SIGMAS * self.vectors.spread * (abs(factor) * forward.level + adjoint.level)
+
+    def vanishes(self, form: Form, draw: Callable[[], tuple[Array, Array]] | None = None, repeats: int = REPEATS) -> bool:
+        """Whether a form is zero to rounding on `repeats` random pairs."""
+        draw = draw or (lambda: (self.x(), self.y()))
+        return all(abs(form(*draw())) <= self.tolerance for _ in range(repeats))
+
+
+def _subtract(u: tuple, v: tuple) -> complex:
+    return complex(float(u[0] - v[0]), float(u[1] - v[1]))

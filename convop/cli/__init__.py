@@ -1,0 +1,96 @@
+"""The command `convop`: reads the arguments, and turns what goes wrong into one line."""
+
+import argparse
+import math
+import sys
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from ..errors import ConvopError
+
+_DEMO_EXAMPLE = """\
+example:
+  convop demo                       a photograph that comes with matplotlib
+  convop demo holiday.jpg -o sharp.png --noise 0.02 --seed 1
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; 0 when done, 1 when something failed, 2 for arguments that make no sense."""
+    arguments = _parser().parse_args(argv)
+    try:
+        arguments.run(arguments)
+    except (ConvopError, OSError) as error:
+        print(f"convop: {_one_line(error)}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("convop: interrupted", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="convop", description="Convolutions as sparse matrices and linear operators.")
+    parser.add_argument("--version", action="version", version=f"convop {_version()}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    demo = commands.add_parser(
+        "demo",
+        help="blur a photograph, check the operator, restore the photograph",
+        description="Blur a photograph with a composed operator, add noise, check the operator, and restore the\n"
+        "photograph by regularised least squares with scipy's conjugate gradients.",
+        epilog=_DEMO_EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    demo.add_argument("picture", nargs="?", type=Path, help="a picture file (default: one that matplotlib ships)")
+    demo.add_argument(
+        "-o", "--output", type=_png, default=Path("convop-demo.png"), help="the PNG to write (default: %(default)s)"
+    )
+    demo.add_argument("--seed", type=_seed, default=0, help="seed of the noise (default: %(default)s)")
+    demo.add_argument(
+        "--noise", type=_share, default=0.01, help="standard deviation, as a share of full scale (default: %(default)s)"
+    )
+    demo.add_argument("--quiet", action="store_true", help="print nothing but errors")
+    demo.set_defaults(run=_demo)
+    return parser
+
+
+def _demo(arguments: argparse.Namespace) -> None:
+    from .demo import demo
+
+    demo(arguments.picture, arguments.output, arguments.noise, arguments.seed, arguments.quiet)
+
+
+def _png(text: str) -> Path:
+    if Path(text).suffix.lower() != ".png":
+        raise argparse.ArgumentTypeError(f"{text!r} is no name of a PNG file; end it in .png")
+    return Path(text)
+
+
+def _share(text: str) -> float:
+    try:
+        share = float(text)
+    except ValueError:
+        share = math.nan
+    if not 0 <= share <= 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not between 0 and 1; 0.01 is one percent")
+    return share
+
+
+def _seed(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is no seed; give a whole number, 0 or more")
+    return int(text)
+
+
+def _one_line(error: BaseException) -> str:
+    if isinstance(error, OSError) and error.strerror and error.filename:
+        return f"{error.filename}: {error.strerror}"
+    return " ".join(str(error).split())
+
+
+def _version() -> str:
+    try:
+        return version("convop")
+    except PackageNotFoundError:
+        return "from a source tree"

@@ -1,0 +1,8 @@
+"""`python -m convop.cli` is `convop`."""
+
+import sys
+
+from . import main
+
+if __name__ == "__main__":
+    sys.exit(main())

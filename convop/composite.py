@@ -1,0 +1,301 @@
+"""Operators made of operators: products, sums, multiples, adjoints, conjugates, other shapes."""
+
+from functools import reduce
+from typing import Any
+
+import numpy as np
+import scipy.sparse
+from numpy.typing import NDArray
+
+from .arguments import Shape
+from .operator import Operator, Scalar, joined
+
+
+class Product(Operator):
+    """A chain of operators, applied from the right."""
+
+    def __init__(self, factors: tuple[Operator, ...]) -> None:
+        self.factors = factors
+        dtype = np.result_type(*(factor.dtype for factor in factors))
+        super().__init__(factors[-1].in_shape, factors[0].out_shape, dtype)
+
+    def _forward(self, x: NDArray) -> NDArray:
+        batch = x.shape[: x.ndim - len(self.in_shape)]
+        for factor in reversed(self.factors):
+            x = factor._forward(x.reshape(batch + factor.in_shape))
+        return x
+
+    def _adjoint_forward(self, y: NDArray) -> NDArray:
+        batch = y.shape[: y.ndim - len(self.out_shape)]
+        for factor in self.factors:
+            y = factor._adjoint_forward(y.reshape(batch + factor.out_shape))
+        return y
+
+    def _adjoint(self) -> Operator:
+        from .algebra import product
+
+        return reduce(product, (factor.H for factor in reversed(self.factors)))
+
+    def _conjugate(self) -> Operator:
+        return Product(tuple(factor.conj() for factor in self.factors))
+
+    def _csr(self, max_bytes: int | None) -> scipy.sparse.csr_array:
+        return _canonical(reduce(lambda a, b: a @ b, (factor._csr(max_bytes) for factor in self.factors)))
+
+    def _count(self) -> tuple[int, bool]:
+        # As if the entries of each factor were spread evenly over its rows.
+        rows, columns = self.shape
+        per_row = 1.0
+        for factor in self.factors:
+            per_row *= factor._count()[0] / factor.shape[0]
+        return min(rows * columns, round(rows * per_row)), False
+
+    @property
+    def explicit(self) -> bool:
+        return all(factor.explicit for factor in self.factors)
+
+    @property
+    def work(self) -> int:
+        return sum(factor.work for factor in self.factors)
+
+    def using(self, method: str) -> Operator:
+        return Product(tuple(factor.using(method) for factor in self.factors))
+
+    def _recipe(self) -> tuple[Any, ...]:
+        return Product, self.factors
+
+    def _describe(self) -> str:
+        return f"Product of {len(self.factors)}"
+
+    def _lines(self) -> list[str]:
+        return super()._lines() + _indented(self.factors)
+
+
+class Sum(Operator):
+    """A sum of operators between the same arrays."""
+
+    def __init__(self, terms: tuple[Operator, ...]) -> None:
+        self.terms = terms
+        in_shape = reduce(lambda a, b: joined(a, b, ""), (term.in_shape for term in terms))
+        out_shape = reduce(lambda a, b: joined(a, b, ""), (term.out_shape for term in terms))
+        super().__init__(in_shape, out_shape, np.result_type(*(term.dtype for term in terms)))
+
+    def _total(self, results: Any, shape: Shape, dtype: np.dtype) -> NDArray:
+        total = None
+        for result in results:
+            result = result.reshape(shape)
+            total = result.astype(dtype) if total is None else np.add(total, result, out=total)
+        assert total is not None  # a sum has terms
+        return total
+
+    def _forward(self, x: NDArray) -> NDArray:
+        batch = x.shape[: x.ndim - len(self.in_shape)]
+        results = (term._forward(x.reshape(batch + term.in_shape)) for term in self.terms)
+        return self._total(results, batch + self.out_shape, np.result_type(self.dtype, x.dtype))
+
+    def _adjoint_forward(self, y: NDArray) -> NDArray:
+        batch = y.shape[: y.ndim - len(self.out_shape)]
+        results = (term._adjoint_forward(y.reshape(batch + term.out_shape)) for term in self.terms)
+        return self._total(results, batch + self.in_shape, np.result_type(self.dtype, y.dtype))
+
+    def _adjoint(self) -> Operator:
+        return Sum(tuple(term.H for term in self.terms))
+
+    def _conjugate(self) -> Operator:
+        return Sum(tuple(term.conj() for term in self.terms))
+
+    def _csr(self, max_bytes: int | None) -> scipy.sparse.csr_array:
+        return _canonical(reduce(lambda a, b: a + b, (term._csr(max_bytes) for term in self.terms)))
+
+    def _count(self) -> tuple[int, bool]:
+        return min(self.shape[0] * self.shape[1], sum(term._count()[0] for term in self.terms)), False
+
+    @property
+    def explicit(self) -> bool:
+        return all(term.explicit for term in self.terms)
+
+    @property
+    def work(self) -> int:
+        return sum(term.work for term in self.terms)
+
+    def using(self, method: str) -> Operator:
+        return Sum(tuple(term.using(method) for term in self.terms))
+
+    def _recipe(self) -> tuple[Any, ...]:
+        return Sum, self.terms
+
+    def _describe(self) -> str:
+        return f"Sum of {len(self.terms)}"
+
+    def _lines(self) -> list[str]:
+        return super()._lines() + _indented(self.terms)
+
+
+class _Wrapper(Operator):
+    """An operator made of one other."""
+
+    operator: Operator
+
+    def _count(self) -> tuple[int, bool]:
+        return self.operator._count()
+
+    @property
+    def explicit(self) -> bool:
+        return self.operator.explicit
+
+    @property
+    def work(self) -> int:
+        return self.operator.work
+
+    def _lines(self) -> list[str]:
+        return super()._lines() + _indented((self.operator,))
+
+
+class Scaled(_Wrapper):
+    """A number times an operator."""
+
+    def __init__(self, operator: Operator, scalar: Scalar, dtype: np.dtype) -> None:
+        self.operator, self.scalar = operator, scalar
+        super().__init__(operator.in_shape, operator.out_shape, dtype)
+
+    def _times(self, x: NDArray, scalar: Scalar) -> NDArray:
+        dtype = np.result_type(self.dtype, x.dtype)
+        return np.multiply(x, np.asarray(scalar, dtype), dtype=dtype)
+
+    def _forward(self, x: NDArray) -> NDArray:
+        return self._times(self.operator._forward(x), self.scalar)
+
+    def _adjoint_forward(self, y: NDArray) -> NDArray:
+        return self._times(self.operator._adjoint_forward(y), np.conj(self.scalar))
+
+    def spread(self, other: Operator) -> Operator:
+        """`other` multiplied by this scalar, in at least this precision."""
+        return other._scaled(self.scalar, np.result_type(self.dtype, other.dtype))
+
+    def _adjoint(self) -> Operator:
+        return Scaled(self.operator.H, self.scalar.conjugate(), self.dtype)
+
+    def _conjugate(self) -> Operator:
+        return Scaled(self.operator.conj(), self.scalar.conjugate(), self.dtype)
+
+    def _scaled(self, scalar: Scalar, dtype: np.dtype) -> Operator:
+        return Scaled(self.operator, scalar * self.scalar, dtype)
+
+    def _csr(self, max_bytes: int | None) -> scipy.sparse.csr_array:
+        matrix = self.operator._csr(max_bytes).astype(self.dtype)
+        matrix.data *= matrix.dtype.type(self.scalar)
+        return matrix
+
+    def using(self, method: str) -> Operator:
+        return Scaled(self.operator.using(method), self.scalar, self.dtype)
+
+    def _recipe(self) -> tuple[Any, ...]:
+        return Scaled, self.operator, self.scalar, self.dtype
+
+    def _describe(self) -> str:
+        return f"{self.scalar:.6g} times"
+
+
+class Adjoint(_Wrapper):
+    """The adjoint of an operator that has no simpler one."""
+
+    def __init__(self, operator: Operator) -> None:
+        self.operator = operator
+        super().__init__(operator.out_shape, operator.in_shape, operator.dtype)
+
+    def _forward(self, x: NDArray) -> NDArray:
+        return self.operator._adjoint_forward(x)
+
+    def _adjoint_forward(self, y: NDArray) -> NDArray:
+        return self.operator._forward(y)
+
+    def _adjoint(self) -> Operator:
+        return self.operator
+
+    def _conjugate(self) -> Operator:
+        return self.operator.conj().H
+
+    def _csr(self, max_bytes: int | None) -> scipy.sparse.csr_array:
+        return _canonical(self.operator._csr(max_bytes).conj().T)
+
+    def using(self, method: str) -> Operator:
+        return self.operator.using(method).H
+
+    def _recipe(self) -> tuple[Any, ...]:
+        return Adjoint, self.operator
+
+    def _describe(self) -> str:
+        return "Adjoint of"
+
+
+class Conjugate(_Wrapper):
+    """The operator with the conjugate matrix."""
+
+    def __init__(self, operator: Operator) -> None:
+        self.operator = operator
+        super().__init__(operator.in_shape, operator.out_shape, operator.dtype)
+
+    def _forward(self, x: NDArray) -> NDArray:
+        return self.operator._forward(x.conj()).conj()
+
+    def _adjoint_forward(self, y: NDArray) -> NDArray:
+        return self.operator._adjoint_forward(y.conj()).conj()
+
+    def _adjoint(self) -> Operator:
+        return self.operator.H.conj()
+
+    def _conjugate(self) -> Operator:
+        return self.operator
+
+    def _csr(self, max_bytes: int | None) -> scipy.sparse.csr_array:
+        return self.operator._csr(max_bytes).conj()
+
+    def using(self, method: str) -> Operator:
+        return self.operator.using(method).conj()
+
+    def _recipe(self) -> tuple[Any, ...]:
+        return Conjugate, self.operator
+
+    def _describe(self) -> str:
+        return "Conjugate of"
+
+
+class Reshaped(_Wrapper):
+    """An operator between arrays of other shapes with the same samples."""
+
+    def __init__(self, operator: Operator, in_shape: Shape, out_shape: Shape) -> None:
+        self.operator = operator
+        super().__init__(in_shape, out_shape, operator.dtype)
+
+    def _forward(self, x: NDArray) -> NDArray:
+        batch = x.shape[: x.ndim - len(self.in_shape)]
+        return self.operator._forward(x.reshape(batch + self.operator.in_shape)).reshape(batch + self.out_shape)
+
+    def _adjoint_forward(self, y: NDArray) -> NDArray:
+        batch = y.shape[: y.ndim - len(self.out_shape)]
+        return self.operator._adjoint_forward(y.reshape(batch + self.operator.out_shape)).reshape(batch + self.in_shape)
+
+    def _adjoint(self) -> Operator:
+        return Reshaped(self.operator.H, self.out_shape, self.in_shape)
+
+    def _conjugate(self) -> Operator:
+        return Reshaped(self.operator.conj(), self.in_shape, self.out_shape)
+
+    def _csr(self, max_bytes: int | None) -> scipy.sparse.csr_array:
+        return self.operator._csr(max_bytes)
+
+    def using(self, method: str) -> Operator:
+        return Reshaped(self.operator.using(method), self.in_shape, self.out_shape)
+
+    def _recipe(self) -> tuple[Any, ...]:
+        return Reshaped, self.operator, self.in_shape, self.out_shape
+
+
+def _canonical(matrix: Any) -> scipy.sparse.csr_array:
+    matrix = scipy.sparse.csr_array(matrix)
+    matrix.sum_duplicates()
+    return matrix
+
+
+def _indented(parts: tuple[Operator, ...]) -> list[str]:
+    return [f"  {line}" for part in parts for line in part._lines()]

@@ -1,0 +1,60 @@
+"""The four number types convop computes with, and how arrays come to have one of them."""
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .errors import DTypeError, GeometryError
+
+FLOATING = tuple(np.dtype(name) for name in ("float32", "float64", "complex64", "complex128"))
+_NATIVE = frozenset(FLOATING)
+
+
+def working(dtype: np.dtype, small: np.dtype, what: str) -> np.dtype:
+    """The type among the four for an array of `dtype`; ints and bools take `small`."""
+    if dtype.newbyteorder("=") in _NATIVE:
+        return dtype.newbyteorder("=")
+    if dtype.kind in "iub":
+        return small
+    if dtype == np.float16:
+        return np.dtype(np.float32)
+    raise DTypeError(
+        f"{what} has dtype {dtype}; convop computes with float32, float64, complex64 and complex128, "
+        f"convert it with .astype(...) first"
+    )
+
+
+def as_dtype(dtype: object) -> np.dtype:
+    """One of the four types, from whatever numpy takes as a dtype."""
+    try:
+        given = np.dtype(dtype)  # pyright: ignore[reportArgumentType, reportCallIssue]
+    except TypeError:
+        raise DTypeError(f"dtype must be one of {', '.join(map(str, FLOATING))}, got {dtype!r}") from None
+    if given.newbyteorder("=") not in _NATIVE:
+        raise DTypeError(f"dtype must be one of {', '.join(map(str, FLOATING))}, got {given}")
+    return given.newbyteorder("=")
+
+
+def as_signal(x: ArrayLike, operator_dtype: np.dtype) -> NDArray:
+    """`x` as a native array of one of the four types; ints and bools take the operator's precision."""
+    array = x if type(x) is np.ndarray else _as_array(x, "the signal")
+    if array.dtype in _NATIVE and array.dtype.isnative:
+        return array
+    precision = np.finfo(operator_dtype).dtype
+    return array.astype(working(array.dtype, precision, "the signal"))
+
+
+def as_coefficients(values: ArrayLike, what: str) -> NDArray:
+    """A read-only finite copy of `values` in one of the four types; ints and bools become float64."""
+    array = _as_array(values, what)
+    array = np.array(array, dtype=working(array.dtype, np.dtype(np.float64), what), order="C", copy=True)
+    if not np.isfinite(array).all():
+        raise GeometryError(f"{what} holds NaN or inf, needed finite numbers; clean it with np.nan_to_num or a mask")
+    array.setflags(write=False)
+    return array
+
+
+def _as_array(values: ArrayLike, what: str) -> NDArray:
+    try:
+        return np.asarray(values)
+    except ValueError as error:
+        raise DTypeError(f"{what} cannot be made an array: {error}; give rows of equal length") from None

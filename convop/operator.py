@@ -1,0 +1,425 @@
+"""What every operator does: apply, transpose, multiply, add, become a matrix. Nothing of convolutions.
+
+A kind of operator gives four things: `_forward`, `_adjoint_forward`, `_adjoint` and `_csr`; the rest is
+built on them here. Their arguments are checked and have one of the four dtypes; results have dtype
+`numpy.result_type(operator, x)`.
+"""
+
+import abc
+import math
+from collections.abc import Callable
+from typing import Any, Self, cast
+
+import numpy as np
+import scipy.sparse
+from numpy.typing import ArrayLike, NDArray
+from scipy.sparse.linalg import LinearOperator
+
+from .apply.estimate import Estimate
+from .arguments import Shape
+from .dtypes import as_signal
+from .errors import GeometryError, ShapeError
+from .memory import require_bytes
+
+Scalar = complex | np.number
+
+
+def joined(first: Shape, second: Shape, what: str) -> Shape:
+    """The shape two operators share: equal, or one of them flat."""
+    if first == second:
+        return first
+    if math.prod(first) == math.prod(second):
+        if len(first) == 1:
+            return second
+        if len(second) == 1:
+            return first
+    raise ShapeError(f"{what}; they must be equal, or one of them flat of the same size")
+
+
+def is_scalar(value: object) -> bool:
+    """Whether `value` is a number that may scale an operator."""
+    return isinstance(value, (int, float, complex, np.number)) or (isinstance(value, np.ndarray) and value.ndim == 0)
+
+
+class Operator(LinearOperator, abc.ABC):
+    """A linear map between arrays of `in_shape` and `out_shape`; a scipy LinearOperator on flat vectors.
+
+    Attributes
+    ----------
+    in_shape, out_shape : tuple of int
+        Shapes of the arrays it maps between.
+    shape : tuple of int
+        scipy's `(M, N) = (prod(out_shape), prod(in_shape))`.
+    dtype : numpy.dtype
+        float32, float64, complex64 or complex128.
+    """
+
+    __array_ufunc__ = None  # numpy arrays on the left leave the product to us
+    in_shape: Shape
+    out_shape: Shape
+
+    def __init__(self, in_shape: Shape, out_shape: Shape, dtype: np.dtype) -> None:
+        super().__init__(dtype, (math.prod(out_shape), math.prod(in_shape)))
+        self.in_shape, self.out_shape = in_shape, out_shape
+        self._hermitian: Operator | None = None
+
+    # What a kind of operator gives.
+
+    @abc.abstractmethod
+    def _forward(self, x: NDArray) -> NDArray:
+        """`(*batch, *in_shape)` to `(*batch, *out_shape)`."""
+
+    @abc.abstractmethod
+    def _adjoint_forward(self, y: NDArray) -> NDArray:
+        """`(*batch, *out_shape)` to `(*batch, *in_shape)`."""
+
+    @abc.abstractmethod
+    def _csr(self, max_bytes: int | None) -> scipy.sparse.csr_array:
+        """The matrix as a canonical CSR array."""
+
+    @abc.abstractmethod
+    def _count(self) -> tuple[int, bool]:
+        """The entries of the matrix, and whether that is exact."""
+
+    @abc.abstractmethod
+    def _recipe(self) -> tuple[Any, ...]:
+        """A callable and the arguments with which it makes this operator again."""
+
+    def _adjoint(self) -> "Operator":
+        from .composite import Adjoint
+
+        return Adjoint(self)
+
+    def _conjugate(self) -> "Operator":
+        from .composite import Conjugate
+
+        return Conjugate(self)
+
+    def _scaled(self, scalar: Scalar, dtype: np.dtype) -> "Operator":
+        from .composite import Scaled
+
+        return Scaled(self, scalar, dtype)
+
+    @property
+    def explicit(self) -> bool:
+        """Whether the matrix can be written down without applying the operator."""
+        return True
+
+    @property
+    def work(self) -> int:
+        """Multiply-adds for each output sample."""
+        return 1
+
+    def using(self, method: str) -> "Operator":
+        """The same operator with the convolutions in it pinned to `method`."""
+        return self
+
+    # Applying.
+
+    def __call__(self, x: ArrayLike) -> NDArray:
+        """Apply to `x` of shape `(*batch, *in_shape)`."""
+        array = as_signal(x, self.dtype)
+        rank = len(self.in_shape)
+        if array.shape[-rank:] != self.in_shape:
+            raise ShapeError(
+                f"the operator takes arrays of shape (*batch, {', '.join(map(str, self.in_shape))}), got "
+                f"{array.shape}; for flat vectors of length {self.shape[1]} use A @ v"
+            )
+        return self._run(self._forward, array, array.shape[:-rank], self.out_shape)
+
+    def _run(self, apply: Callable[[NDArray], NDArray], x: NDArray, batch: Shape, out_shape: Shape) -> NDArray:
+        if x.size == 0:
+            return np.zeros(batch + out_shape, np.result_type(self.dtype, x.dtype))
+        return apply(x)
+
+    def _flat(self, x: ArrayLike, adjoint: bool) -> NDArray:
+        """Apply to vectors along the last axis."""
+        source, target = (self.out_shape, self.in_shape) if adjoint else (self.in_shape, self.out_shape)
+        array = as_signal(x, self.dtype)
+        batch = array.shape[:-1]
+        apply = self._adjoint_forward if adjoint else self._forward
+        result = self._run(apply, array.reshape(batch + source), batch, target)
+        return result.reshape((*batch, math.prod(target)))
+
+    def _vector(self, x: ArrayLike, adjoint: bool) -> NDArray:
+        array, size = np.asarray(x), self.shape[0 if adjoint else 1]
+        if array.shape == (size, 1):
+            return self._flat(array[:, 0], adjoint)[:, None]
+        if array.ndim == 0 or array.shape[-1] != size:
+            raise ShapeError(self._needed(f"a vector of length {size}", array.shape))
+        return self._flat(array, adjoint)
+
+    def _columns(self, x: ArrayLike, adjoint: bool) -> NDArray:
+        array, size = np.asarray(x), self.shape[0 if adjoint else 1]
+        if array.ndim < 2 or array.shape[-2] != size:
+            raise ShapeError(self._needed(f"a matrix of {size} rows", array.shape))
+        return self._flat(array.swapaxes(-1, -2), adjoint).swapaxes(-1, -2)
+
+    def _needed(self, what: str, given: Shape) -> str:
+        return f"an operator of shape {self.shape} takes {what} here, got an array of shape {given}"
+
+    def matvec(self, x: ArrayLike) -> NDArray:
+        """`A @ x` for a vector `(N,)`, a column `(N, 1)` or a batch of vectors `(..., N)`."""
+        return self._vector(x, adjoint=False)
+
+    def rmatvec(self, x: ArrayLike) -> NDArray:
+        """`A.H @ x` for a vector `(M,)`, a column `(M, 1)` or a batch of vectors `(..., M)`."""
+        return self._vector(x, adjoint=True)
+
+    def matmat(self, X: ArrayLike) -> NDArray:
+        """`A @ X` for a matrix `(N, K)` or a batch of matrices `(..., N, K)`."""
+        return self._columns(X, adjoint=False)
+
+    def rmatmat(self, X: ArrayLike) -> NDArray:
+        """`A.H @ X` for a matrix `(M, K)` or a batch of matrices `(..., M, K)`."""
+        return self._columns(X, adjoint=True)
+
+    def _matvec(self, x: NDArray) -> NDArray:
+        return self.matvec(x)
+
+    def _rmatvec(self, x: NDArray) -> NDArray:
+        return self.rmatvec(x)
+
+    def _matmat(self, X: NDArray) -> NDArray:
+        return self.matmat(X)
+
+    def _rmatmat(self, X: NDArray) -> NDArray:
+        return self.rmatmat(X)
+
+    # Transposing.
+
+    @property
+    def H(self) -> "Operator":
+        """The adjoint (conjugate transpose); `A.H.H is A`."""
+        if self._hermitian is None:
+            adjoint = self._adjoint()
+            if adjoint._hermitian is None:
+                adjoint._hermitian = self
+            self._hermitian = adjoint
+        return self._hermitian
+
+    @property
+    def T(self) -> "Operator":
+        """The transpose, `A.H` conjugated."""
+        return self.H.conj()
+
+    def conj(self) -> "Operator":
+        """The operator whose matrix is the conjugate."""
+        return self._conjugate() if self.dtype.kind == "c" else self
+
+    def adjoint(self) -> "Operator":
+        """The adjoint, as `A.H`."""
+        return self.H
+
+    def transpose(self) -> "Operator":
+        """The transpose, as `A.T`."""
+        return self.T
+
+    # Algebra.
+
+    def dot(self, x: Any) -> Any:
+        """`A @ x` for arrays and operators, `A * x` for numbers."""
+        return self * x
+
+    def __matmul__(self, other: Any) -> Any:
+        from .algebra import product
+        from .foreign import as_factor
+
+        if is_scalar(other):
+            raise ShapeError(f"A @ {other!r}: the right side is a number; write A * {other!r}")
+        factor = as_factor(other)
+        if factor is not None:
+            return product(self, factor)
+        array = np.asarray(other)
+        return self.matvec(array) if array.ndim == 1 else self.matmat(array)
+
+    def __rmatmul__(self, other: Any) -> Any:
+        from .algebra import product
+        from .foreign import as_factor
+
+        factor = as_factor(other)
+        if factor is not None:
+            return product(factor, self)
+        rows = np.asarray(other)
+        transpose = self.T
+        if rows.ndim == 1:
+            return transpose.matvec(rows)
+        return transpose.matmat(rows.swapaxes(-1, -2)).swapaxes(-1, -2)
+
+    def __mul__(self, other: Any) -> Any:
+        from .algebra import scale
+
+        return scale(self, other) if is_scalar(other) else self @ other
+
+    def __rmul__(self, other: Any) -> Any:
+        from .algebra import scale
+
+        return scale(self, other) if is_scalar(other) else self.__rmatmul__(other)
+
+    def __truediv__(self, other: Any) -> "Operator":
+        from .algebra import scale
+
+        if not is_scalar(other):
+            return NotImplemented
+        if other == 0:
+            raise GeometryError(
+                f"A / {other!r}: division by zero makes no operator; divide by a number that is not zero"
+            )
+        number = other[()] if isinstance(other, np.ndarray) else other
+        return scale(self, number.dtype.type(1) / number if isinstance(number, np.inexact) else 1 / number)
+
+    def __add__(self, other: Any) -> "Operator":
+        from .algebra import add
+        from .foreign import as_factor
+
+        term = as_factor(other)
+        return NotImplemented if term is None else add(self, term)
+
+    def __radd__(self, other: Any) -> "Operator":
+        from .algebra import add
+        from .foreign import as_factor
+
+        term = as_factor(other)
+        return NotImplemented if term is None else add(term, self)
+
+    def __sub__(self, other: Any) -> "Operator":
+        from .foreign import as_factor
+
+        term = as_factor(other)
+        return NotImplemented if term is None else self + -term
+
+    def __rsub__(self, other: Any) -> "Operator":
+        from .foreign import as_factor
+
+        term = as_factor(other)
+        return NotImplemented if term is None else term + -self
+
+    def __neg__(self) -> "Operator":
+        from .algebra import scale
+
+        return scale(self, -1)
+
+    def __pos__(self) -> Self:
+        return self
+
+    def __pow__(self, exponent: Any) -> "Operator":
+        from .algebra import power
+
+        return power(self, exponent)
+
+    # Matrices.
+
+    def tosparse(self, format: str = "csr", *, max_bytes: int | None = None) -> Any:
+        """The matrix as a canonical `scipy.sparse` array of shape `A.shape`.
+
+        Parameters
+        ----------
+        format : str
+            Any format of `scipy.sparse`.
+        max_bytes : int, optional
+            Memory it may take; by default what the machine has free.
+
+        Raises
+        ------
+        MemoryBudgetError
+            If it needs more memory than that.
+        GeometryError
+            If the operator is known by its action only, or the format is unknown.
+
+        Examples
+        --------
+        >>> import convop
+        >>> convop.Convolution([1.0, 2.0], 3, mode="full").tosparse().toarray()
+        array([[1., 0., 0.],
+               [2., 1., 0.],
+               [0., 2., 1.],
+               [0., 0., 2.]])
+        """
+        known = ("bsr", "coo", "csc", "csr", "dia", "dok", "lil")
+        if format not in known:
+            raise GeometryError(f"unknown sparse format {format!r}; use one of {', '.join(known)}")
+        if not self.explicit:
+            raise GeometryError(
+                "the operator holds a part that is known by its action only, so it has no matrix to assemble; "
+                "give that part as a matrix (as_operator(M)), or use toarray(), which applies it to every unit vector"
+            )
+        matrix = self._csr(max_bytes).asformat(format)
+        if format in ("csc", "csr", "bsr"):
+            matrix.sort_indices()
+        return matrix
+
+    def toarray(self, *, max_bytes: int | None = None) -> NDArray:
+        """The matrix as a dense array of shape `A.shape`."""
+        needed = self.shape[0] * self.shape[1] * self.dtype.itemsize
+        require_bytes(
+            needed, f"the dense matrix of shape {self.shape}", "use tosparse() or apply the operator", max_bytes
+        )
+        if self.explicit:
+            return self.tosparse(max_bytes=max_bytes).toarray()
+        return self.matmat(np.eye(self.shape[1], dtype=self.dtype))
+
+    # Telling.
+
+    def __repr__(self) -> str:
+        return f"<{self._describe()}: {_arrow(self)}, {self.dtype}>"
+
+    def __str__(self) -> str:
+        return "\n".join(self._lines())
+
+    def _describe(self) -> str:
+        """What it is, in a few words."""
+        return type(self).__name__
+
+    def _lines(self) -> list[str]:
+        """What it is made of, a line each."""
+        return [f"{self._describe()}: {_arrow(self)}, {self.dtype}"]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        make, *arguments = self._recipe()
+        return make, tuple(arguments)
+
+
+def _arrow(operator: Operator) -> str:
+    return f"{'x'.join(map(str, operator.in_shape))} -> {'x'.join(map(str, operator.out_shape))}"
+
+
+def as_max_bytes(max_bytes: object) -> int | None:
+    """`max_bytes` as None or a positive int."""
+    from .arguments import as_int
+
+    return None if max_bytes is None else as_int(max_bytes, "max_bytes", 1)
+
+
+def estimate(A: Any, format: str = "csr") -> Estimate:
+    """How large the sparse matrix of `A` will be, before anything is built.
+
+    Parameters
+    ----------
+    A : Operator
+        Any operator with a matrix.
+    format : {"csr", "csc", "coo"}
+        The sparse format.
+
+    Returns
+    -------
+    Estimate
+        With `nnz`, `bytes`, `index_dtype`; `exact` is False where a lazy product or sum leaves only a guess.
+
+    Raises
+    ------
+    GeometryError
+        For another format, or an operator that is known by its action only.
+
+    Examples
+    --------
+    >>> import numpy as np, convop
+    >>> print(convop.estimate(convop.Convolution(np.ones((3, 3)), (512, 512))))
+    262,144 x 262,144 CSR matrix of float64: 2,353,156 entries, int32 indices, 29.3 MB
+    """
+    from .foreign import as_operator
+
+    operator = cast(Operator, as_operator(A))
+    if not operator.explicit:
+        raise GeometryError("the operator is known by its action only, so the entries of its matrix cannot be counted")
+    nnz, exact = operator._count()
+    return Estimate.of(operator.shape, nnz, operator.dtype, format, exact)
