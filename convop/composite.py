@@ -213,7 +213,7 @@ class Adjoint(_Wrapper):
         return self.operator
 
     def _conjugate(self) -> Operator:
-        return self.operator.conj().H
+        return Adjoint(self.operator.conj())
 
     def _csr(self, max_bytes: int | None) -> scipy.sparse.csr_array:
         return _canonical(self.operator._csr(max_bytes).conj().T)
@@ -240,9 +240,6 @@ class Conjugate(_Wrapper):
 
     def _adjoint_forward(self, y: NDArray) -> NDArray:
         return self.operator._adjoint_forward(y.conj()).conj()
-
-    def _adjoint(self) -> Operator:
-        return self.operator.H.conj()
 
     def _conjugate(self) -> Operator:
         return self.operator

@@ -16,7 +16,7 @@ from .boundary import canonical_pairs
 from .dtypes import as_coefficients
 from .errors import GeometryError
 from .geometry import Geometry, mode_padding
-from .operator import Operator, Scalar, as_max_bytes
+from .operator import Operator, Scalar
 
 Convention = Literal["convolution", "correlation"]
 
@@ -172,7 +172,7 @@ class Convolution(Operator):
     # Matrices.
 
     def _csr(self, max_bytes: int | None) -> scipy.sparse.csr_array:
-        return csr(self.geometry, self.weight, as_max_bytes(max_bytes))
+        return csr(self.geometry, self.weight, max_bytes)
 
     def _count(self) -> tuple[int, bool]:
         return count(self.geometry, self.weight), True

@@ -15,7 +15,7 @@ import scipy.sparse
 from numpy.typing import ArrayLike, NDArray
 from scipy.sparse.linalg import LinearOperator
 
-from .apply.estimate import Estimate
+from .apply.estimate import Estimate, with_small_indices
 from .arguments import Shape
 from .dtypes import as_signal
 from .errors import GeometryError, ShapeError
@@ -119,13 +119,13 @@ class Operator(LinearOperator, abc.ABC):
     def __call__(self, x: ArrayLike) -> NDArray:
         """Apply to `x` of shape `(*batch, *in_shape)`."""
         array = as_signal(x, self.dtype)
-        rank = len(self.in_shape)
-        if array.shape[-rank:] != self.in_shape:
+        rank = array.ndim - len(self.in_shape)
+        if rank < 0 or array.shape[rank:] != self.in_shape:
             raise ShapeError(
                 f"the operator takes arrays of shape (*batch, {', '.join(map(str, self.in_shape))}), got "
                 f"{array.shape}; for flat vectors of length {self.shape[1]} use A @ v"
             )
-        return self._run(self._forward, array, array.shape[:-rank], self.out_shape)
+        return self._run(self._forward, array, array.shape[:rank], self.out_shape)
 
     def _run(self, apply: Callable[[NDArray], NDArray], x: NDArray, batch: Shape, out_shape: Shape) -> NDArray:
         if x.size == 0:
@@ -343,7 +343,7 @@ class Operator(LinearOperator, abc.ABC):
                 "the operator holds a part that is known by its action only, so it has no matrix to assemble; "
                 "give that part as a matrix (as_operator(M)), or use toarray(), which applies it to every unit vector"
             )
-        matrix = self._csr(max_bytes).asformat(format)
+        matrix = with_small_indices(self._csr(as_max_bytes(max_bytes))).asformat(format)
         if format in ("csc", "csr", "bsr"):
             matrix.sort_indices()
         return matrix
@@ -373,6 +373,12 @@ class Operator(LinearOperator, abc.ABC):
     def _lines(self) -> list[str]:
         """What it is made of, a line each."""
         return [f"{self._describe()}: {_arrow(self)}, {self.dtype}"]
+
+    def __copy__(self) -> Self:
+        return self  # nothing about an operator changes
+
+    def __deepcopy__(self, memo: object) -> Self:
+        return self
 
     def __reduce__(self) -> tuple[Any, ...]:
         make, *arguments = self._recipe()

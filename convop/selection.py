@@ -44,10 +44,10 @@ class Diagonal(Operator):
         super().__init__(shape, shape, self.array.dtype)
 
     def _forward(self, x: NDArray) -> NDArray:
-        return x * self.array
+        return self.array * x
 
     def _adjoint_forward(self, y: NDArray) -> NDArray:
-        return y * self.array.conj()
+        return self.array.conj() * y
 
     def _adjoint(self) -> Operator:
         return self if self.dtype.kind != "c" else Diagonal(self.array.conj())
@@ -108,7 +108,7 @@ class Select(Operator):
             raise GeometryError(f"index {index!r} selects a sample twice; name each sample at most once")
         self.index = index
         self.samples = chosen.ravel()
-        super().__init__(shape, chosen.shape or (1,), as_dtype(dtype))
+        super().__init__(shape, chosen.shape, as_dtype(dtype))
 
     def _forward(self, x: NDArray) -> NDArray:
         batch = x.shape[: x.ndim - len(self.in_shape)]

@@ -23,40 +23,38 @@ CHUNK = 4096  # samples of an output row kept in cache while taps are added to i
 
 def _correlate(x, weight, tap_offsets, row_offsets, step, y, start, stop):
     """y[b, g, o, row] += sum over c, tap of weight[g, o, c, tap] * x[b, g, c, row_offset + tap_offset + i * step]."""
-    rows = row_offsets.shape[0]
-    length = y.shape[4]
+    rows, chunks = row_offsets.shape[0], -(-y.shape[4] // CHUNK)
     for task in range(start, stop):
-        batch, row = task // rows, task % rows
-        for begin in range(0, length, CHUNK):
-            size = min(CHUNK, length - begin)
-            base = row_offsets[row] + begin * step
-            for g in range(weight.shape[0]):
-                for o in range(weight.shape[1]):
-                    out = y[batch, g, o, row, begin : begin + size]
-                    for c in range(weight.shape[2]):
-                        channel = x[batch, g, c]
-                        tap = 0
-                        while tap + 4 <= weight.shape[3]:
-                            w0, w1 = weight[g, o, c, tap], weight[g, o, c, tap + 1]
-                            w2, w3 = weight[g, o, c, tap + 2], weight[g, o, c, tap + 3]
-                            x0 = channel[base + tap_offsets[tap] :]
-                            x1 = channel[base + tap_offsets[tap + 1] :]
-                            x2 = channel[base + tap_offsets[tap + 2] :]
-                            x3 = channel[base + tap_offsets[tap + 3] :]
-                            if step == 1:
-                                for i in range(size):
-                                    out[i] += w0 * x0[i] + w1 * x1[i] + w2 * x2[i] + w3 * x3[i]
-                            else:
-                                for i in range(size):
-                                    j = i * step
-                                    out[i] += w0 * x0[j] + w1 * x1[j] + w2 * x2[j] + w3 * x3[j]
-                            tap += 4
-                        while tap < weight.shape[3]:
-                            w0 = weight[g, o, c, tap]
-                            x0 = channel[base + tap_offsets[tap] :]
+        batch, row, begin = task // (rows * chunks), task // chunks % rows, task % chunks * CHUNK
+        size = min(CHUNK, y.shape[4] - begin)
+        base = row_offsets[row] + begin * step
+        for g in range(weight.shape[0]):
+            for o in range(weight.shape[1]):
+                out = y[batch, g, o, row, begin : begin + size]
+                for c in range(weight.shape[2]):
+                    channel = x[batch, g, c]
+                    tap = 0
+                    while tap + 4 <= weight.shape[3]:
+                        w0, w1 = weight[g, o, c, tap], weight[g, o, c, tap + 1]
+                        w2, w3 = weight[g, o, c, tap + 2], weight[g, o, c, tap + 3]
+                        x0 = channel[base + tap_offsets[tap] :]
+                        x1 = channel[base + tap_offsets[tap + 1] :]
+                        x2 = channel[base + tap_offsets[tap + 2] :]
+                        x3 = channel[base + tap_offsets[tap + 3] :]
+                        if step == 1:
                             for i in range(size):
-                                out[i] += w0 * x0[i * step]
-                            tap += 1
+                                out[i] += w0 * x0[i] + w1 * x1[i] + w2 * x2[i] + w3 * x3[i]
+                        else:
+                            for i in range(size):
+                                j = i * step
+                                out[i] += w0 * x0[j] + w1 * x1[j] + w2 * x2[j] + w3 * x3[j]
+                        tap += 4
+                    while tap < weight.shape[3]:
+                        w0 = weight[g, o, c, tap]
+                        x0 = channel[base + tap_offsets[tap] :]
+                        for i in range(size):
+                            out[i] += w0 * x0[i * step]
+                        tap += 1
 
 
 @dataclass(frozen=True)
@@ -136,7 +134,7 @@ def _run(x: NDArray, weight: NDArray, starts: list[NDArray], stride: tuple[int, 
     rows = _outer_sum([np.arange(m) * s * p for m, s, p in zip(out[:-1], stride, pitch, strict=False)])
     y = np.zeros((x.shape[0], groups, c_out, len(rows), out[-1]), x.dtype)
     threads.share(
-        compiled(_correlate), x.shape[0] * len(rows), y.size * c_in * len(taps),
+        compiled(_correlate), x.shape[0] * len(rows) * -(-out[-1] // CHUNK), y.size * c_in * len(taps),
         np.ascontiguousarray(x).reshape(x.shape[0], groups, c_in, math.prod(sizes)),
         np.ascontiguousarray(weight).reshape(groups, c_out, c_in, -1), taps, rows, stride[-1], y,
     )  # fmt: skip

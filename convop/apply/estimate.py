@@ -5,6 +5,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+import scipy.sparse
 from numpy.typing import NDArray
 
 from ..errors import GeometryError
@@ -37,10 +38,11 @@ class Estimate:
         """The size of a matrix with `nnz` entries in one of `FORMATS`."""
         if format not in FORMATS:
             raise GeometryError(f"estimate knows the formats {', '.join(FORMATS)}, got {format!r}")
-        index = np.dtype(np.int32 if max(*shape, nnz) <= np.iinfo(np.int32).max else np.int64)
+        index = index_dtype(shape, nnz)
         pointers = {"csr": shape[0] + 1, "csc": shape[1] + 1, "coo": nnz}[format]
         return cls(
-            shape, format, nnz, nnz * (dtype.itemsize + index.itemsize) + pointers * index.itemsize, index, dtype, exact)
+            shape, format, nnz, nnz * (dtype.itemsize + index.itemsize) + pointers * index.itemsize, index, dtype, exact
+        )
 
     def __str__(self) -> str:
         rows, columns = self.shape
@@ -48,6 +50,20 @@ class Estimate:
             f"{rows:,} x {columns:,} {self.format.upper()} matrix of {self.dtype}: "
             f"{'' if self.exact else 'about '}{self.nnz:,} entries, {self.index_dtype} indices, {human(self.bytes)}"
         )
+
+
+def index_dtype(shape: tuple[int, int], nnz: int) -> np.dtype:
+    """int64 only where int32 cannot count the rows, columns or entries."""
+    return np.dtype(np.int32 if max(*shape, nnz) <= np.iinfo(np.int32).max else np.int64)
+
+
+def with_small_indices(matrix: scipy.sparse.csr_array) -> scipy.sparse.csr_array:
+    """`matrix` with indices of `index_dtype`; scipy widens them here and there."""
+    index = index_dtype(matrix.shape, matrix.nnz)
+    if matrix.indices.dtype == index and matrix.indptr.dtype == index:
+        return matrix
+    parts = (matrix.data, matrix.indices.astype(index), matrix.indptr.astype(index))
+    return scipy.sparse.csr_array(parts, shape=matrix.shape)
 
 
 def count(geometry: Geometry, weight: NDArray) -> int:

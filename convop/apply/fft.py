@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-import scipy.fft
 from numpy.typing import NDArray
 
 from ..geometry import Geometry
@@ -68,19 +67,13 @@ class Prepared:
     @cached_property
     def lengths(self) -> tuple[int, ...]:
         """Transform lengths: the fast ones at which no sample that is read or written wraps onto another."""
-        return tuple(map(self._length, range(self.inner.ndim)))
+        from scipy.fft import next_fast_len
 
-    def _length(self, axis: int) -> int:
-        g = self.inner
-        if _is_torus(g, axis):
-            return g.spatial[axis]
-        needed = max(g.spatial[axis] + max(0, *g.padding[axis]), self.dense[axis])
-        return scipy.fft.next_fast_len(needed, real=not np.iscomplexobj(self.weight))
-
-    @cached_property
-    def dense(self) -> tuple[int, ...]:
-        """Output sizes before striding."""
-        return tuple(samples.stop for samples in _samples(self.geometry))
+        real = not np.iscomplexobj(self.weight)
+        return tuple(
+            least if _is_torus(self.inner, axis) else next_fast_len(least, real)
+            for axis, least in enumerate(least_lengths(self.inner))
+        )
 
     @cached_property
     def symbol(self) -> NDArray:
@@ -100,12 +93,22 @@ def forward(prepared: Prepared, x: NDArray) -> NDArray:
 def adjoint(prepared: Prepared, y: NDArray) -> NDArray:
     """`y` of shape `(batch, C_out, *out_spatial)` to `(batch, C_in, *spatial)`."""
     g = prepared.geometry
-    z = np.zeros((*y.shape[:2], *prepared.dense), y.dtype)
+    z = np.zeros((*y.shape[:2], *(rows.stop for rows in _samples(g))), y.dtype)
     z[(..., *_samples(g))] = y
     spectrum = _transform(z, g.ndim, prepared.lengths)
     u = _inverse(_mix("goi...,bgo...->bgi...", prepared.symbol.conj(), spectrum), prepared, y.dtype)
     inside = tuple(map(slice, prepared.inner.spatial))
     return np.ascontiguousarray(fold(g, u[(..., *inside)], prepared.extended_axes))
+
+
+def least_lengths(geometry: Geometry) -> tuple[int, ...]:
+    """The shortest transform lengths; those of periodic axes are their own."""
+    return tuple(
+        n if _is_torus(geometry, axis) else max(n + max(0, *padding), rows.stop)
+        for axis, (n, padding, rows) in enumerate(
+            zip(geometry.spatial, geometry.padding, _samples(geometry), strict=True)
+        )
+    )
 
 
 def _is_torus(geometry: Geometry, axis: int) -> bool:
@@ -134,11 +137,15 @@ def _workers(size: int) -> int:
 
 
 def _transform(x: NDArray, ndim: int, lengths: tuple[int, ...] | None = None) -> NDArray:
+    import scipy.fft
+
     transform = scipy.fft.fftn if np.iscomplexobj(x) else scipy.fft.rfftn
     return transform(x, lengths, axes=range(-ndim, 0), workers=_workers(x.size))
 
 
 def _inverse(spectrum: NDArray, prepared: Prepared, dtype: np.dtype) -> NDArray:
+    import scipy.fft
+
     inverse = scipy.fft.ifftn if dtype.kind == "c" else scipy.fft.irfftn
     axes = range(-prepared.geometry.ndim, 0)
     return inverse(spectrum, prepared.lengths, axes=axes, workers=_workers(spectrum.size), overwrite_x=True)

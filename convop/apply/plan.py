@@ -37,7 +37,7 @@ def _direct(geometry: Geometry, weight: NDArray) -> float:
 
 
 def _fft(geometry: Geometry, weight: NDArray) -> float:
-    size = math.prod(fft.prepare(geometry, weight).lengths)
+    size = math.prod(fft.least_lengths(geometry))
     channels = geometry.channels_in + geometry.channels_out
     blocks = geometry.channels_out * geometry.channels_in / geometry.groups
     return _width(weight) ** 0.75 * size * (_TRANSFORM * channels * math.log2(size + 1) + blocks)

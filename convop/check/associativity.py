@@ -1,7 +1,5 @@
 """check.associative: operators always associate; composed kernels describe the product only away from edges."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The questions asked of an adjoint that failed, in order: what explains more comes first."""
 
-from __future__ import annotations
-
 from .displacements import displaced, unflipped
 from .edges import boundary
 from .entries import offending_entry, where, wrong_entries
@@ -32,7 +30,7 @@ def missing_conjugate(pairing: Pairing) -> Finding | None:
 
 def scaled(pairing: Pairing) -> Finding | None:
     """<x, G y> / <A x, y> is one constant."""
-    pairs = [(t.forward, t.adjoint) for t in (pairing.trial(pairing.x(), pairing.y()) for _ in range(2 * REPEATS))]
+    pairs = [(t.forward, t.adjoint) for t in (pairing.trial(*pair) for pair in pairing.pairs(REPEATS))]
     weight = sum(abs(f) ** 2 for f, _ in pairs)
     if weight == 0:
         return None

@@ -1,7 +1,5 @@
 """Adjoints that are mirrored or moved: G = T J A^H J with a reflection J of some axes and a shift T."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain, combinations, islice, product
@@ -9,7 +7,7 @@ from itertools import chain, combinations, islice, product
 import numpy as np
 
 from .finding import Finding
-from .pairing import Pairing, _subtract
+from .pairing import Pair, Pairing, subtract
 from .report import Where
 from .subject import Array
 from .support import Axis, Margins, shared_axes, without_edges
@@ -61,8 +59,8 @@ def displaced(pairing: Pairing) -> Finding | None:
     """The first of all small displacements that explains the inside, simplest first."""
     axes = tuple(axis for axis in shared_axes(pairing.operator) if min(axis.n_in, axis.n_out) >= SHORTEST)
 
-    def central() -> tuple[Array, Array]:
-        return _central(pairing, axes)
+    def central(pair: Pair) -> Pair:
+        return _central(pair, axes)
 
     if pairing.vanishes(pairing.gap, central):
         return None
@@ -78,7 +76,7 @@ def _is_forward_map(pairing: Pairing) -> bool:
 
     def form(x: Array, y: Array) -> complex:
         dot = pairing.vectors.dot
-        return _subtract(inner(x, pairing.A(y), dot), inner(x, pairing.G(y), dot))
+        return subtract(inner(x, pairing.A(y), dot), inner(x, pairing.G(y), dot))
 
     return pairing.vanishes(form)
 
@@ -110,15 +108,14 @@ def _shifts(axes: tuple[Axis, ...]) -> Iterator[tuple[int, ...]]:
                 yield tuple(step if k == position else 0 for k in range(len(axes)))
 
 
-def _central(pairing: Pairing, axes: tuple[Axis, ...]) -> tuple[Array, Array]:
+def _central(pair: Pair, axes: tuple[Axis, ...]) -> Pair:
     """y in the middle quarter, so that a local map sees no edge from there; x where a shift cannot wrap it."""
     narrow: dict[int, Margins] = {}
     wide: dict[int, Margins] = {}
     for axis in axes:
-        for index, n, finer in ((axis.input, axis.n_in, False), (axis.output, axis.n_out, True)):
-            margin = (n - max(1, n // 4)) // 2 if finer else min(REACH, (n - 1) // 2)
-            (narrow if finer else wide)[index] = (margin, margin)
-    return without_edges(pairing.x(), wide), without_edges(pairing.y(), narrow)
+        reach, rim = min(REACH, (axis.n_in - 1) // 2), (axis.n_out - max(1, axis.n_out // 4)) // 2
+        wide[axis.input], narrow[axis.output] = (reach, reach), (rim, rim)
+    return without_edges(pair[0], wide), without_edges(pair[1], narrow)
 
 
 def _finding(displacement: Displacement) -> Finding:

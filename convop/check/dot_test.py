@@ -1,7 +1,5 @@
 """check.adjoint: the dot test <A x, y> = <x, A^H y>, with a bound that is earned and a diagnosis."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 from typing import Any
@@ -138,7 +136,9 @@ def _worst(pairing: Pairing, trials: int) -> tuple[Trial, float]:
 
 def _report(finding: Finding, error: float, bound: float, title: str) -> AdjointReport:
     passed = finding.cause == "none"
-    return AdjointReport(passed, error, bound, finding.cause, finding.text, finding.where, finding.factor, title)
+    return AdjointReport(
+        passed, error, bound, finding.cause, finding.text, finding.where, finding.factor, title
+    )
 
 
 def _complex_signals(pairing: Pairing, own: bool) -> Finding:

@@ -1,15 +1,12 @@
 """An adjoint that is right inside and wrong near the edges: on which axes, which sides, how deep."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import replace
 
 from .entries import offending_entry, where
 from .finding import Finding
-from .pairing import REPEATS, Pairing
+from .pairing import Pair, Pairing
 from .report import Where
-from .subject import Array
 from .support import Axis, Margins, shared_axes, without_edges
 
 BEFORE, AFTER, BOTH = "before", "after", "both"
@@ -66,7 +63,9 @@ def _guilt(pairing: Pairing, axes: tuple[Axis, ...], depth: int) -> Guilt:
     return guilt
 
 
-def _vanishes(pairing: Pairing, axes: Iterable[Axis], depth: int, opened: tuple[Axis, str] | None = None) -> bool:
+def _vanishes(
+    pairing: Pairing, axes: Iterable[Axis], depth: int, opened: tuple[Axis, str] | None = None
+) -> bool:
     x_margins: dict[int, Margins] = {}
     y_margins: dict[int, Margins] = {}
     for axis in axes:
@@ -75,10 +74,10 @@ def _vanishes(pairing: Pairing, axes: Iterable[Axis], depth: int, opened: tuple[
         x_margins[axis.input] = _margins(margin, side)
         y_margins[axis.output] = _margins(axis.facing(margin), side)
 
-    def inside() -> tuple[Array, Array]:
-        return without_edges(pairing.x(), x_margins), without_edges(pairing.y(), y_margins)
+    def inside(pair: Pair) -> Pair:
+        return without_edges(pair[0], x_margins), without_edges(pair[1], y_margins)
 
-    return pairing.vanishes(pairing.gap, inside, 2 * REPEATS)
+    return pairing.vanishes(pairing.gap, inside)
 
 
 def _margins(margin: int, opened: str) -> Margins:

@@ -1,15 +1,12 @@
 """Wrong entries one at a time: bisection on b(x, y) with masked vectors."""
 
-from __future__ import annotations
-
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from .finding import Finding
-from .pairing import Form, Pairing
+from .pairing import Form, Pair, Pairing
 from .report import Where
 from .rounding import SIGMAS
 from .subject import Array
@@ -18,7 +15,7 @@ from .vectors import norm
 
 FEW = 4
 MASKS = 16
-TRIES = 6  # draws for each half of a bisection
+DRAWS = 12  # of which the one that shows most is bisected
 
 
 @dataclass(frozen=True)
@@ -37,21 +34,11 @@ class Entry:
 def offending_entry(pairing: Pairing, form: Form | None = None) -> Entry | None:
     """One entry where b is not zero, found in log2(M) + log2(N) steps; None where rounding hides it."""
     form = form or pairing.gap
-    dtype = pairing.x().dtype
-    rows, columns = math.prod(pairing.out_shape), math.prod(pairing.in_shape)
-
-    def seen_in_output(start: int, stop: int) -> bool:
-        tolerance = pairing.tolerance * math.sqrt((stop - start) / rows)
-        return _seen(form, pairing.x, lambda: _only(pairing.y(), start, stop), tolerance)
-
-    def seen_in_input(start: int, stop: int) -> bool:
-        tolerance = pairing.tolerance * math.sqrt((stop - start) / columns / rows)
-        return _seen(form, lambda: _only(pairing.x(), start, stop), lambda: e_i, tolerance)
-
-    i = _bisect(rows, seen_in_output)
-    e_i = unit(pairing.out_shape, i, dtype)
-    j = _bisect(columns, seen_in_input)
-    e_j = unit(pairing.in_shape, j, dtype)
+    x, y = max(pairing.pairs(DRAWS), key=lambda pair: abs(form(*pair)))
+    i = _descend(y, lambda part: form(x, part))
+    e_i = unit(pairing.out_shape, i, y.dtype)
+    j = _descend(x, lambda part: form(part, e_i))
+    e_j = unit(pairing.in_shape, j, x.dtype)
     value = form(e_j, e_i)
     return Entry(i, j, value) if abs(value) > _entry_noise(pairing, e_j, e_i) else None
 
@@ -61,33 +48,35 @@ def _entry_noise(pairing: Pairing, e_j: Array, e_i: Array) -> float:
     return SIGMAS * (forward.rho * norm(pairing.A(e_j)) + adjoint.rho * norm(pairing.G(e_i)))
 
 
-def _seen(form: Form, x: Callable[[], Array], y: Callable[[], Array], tolerance: float) -> bool:
-    return any(abs(form(x(), y())) > tolerance for _ in range(TRIES))
-
-
-def _only(x: Array, start: int, stop: int) -> Array:
-    masked = np.zeros_like(x)
-    masked.flat[start:stop] = x.flat[start:stop]
-    return masked
-
-
-def _bisect(size: int, seen: Callable[[int, int], bool]) -> int:
-    start, stop = 0, size
+def _descend(v: Array, form: Callable[[Array], complex]) -> int:
+    """The flat index reached by taking, again and again, the half of v that has more of the form."""
+    start, stop, total = 0, v.size, form(v)
     while stop - start > 1:
         middle = (start + stop) // 2
-        start, stop = (start, middle) if seen(start, middle) else (middle, stop)
+        first = form(_only(v, start, middle))
+        rest = total - first  # a form is additive
+        if abs(first) >= abs(rest):
+            stop, total = middle, first
+        else:
+            start, total = middle, rest
     return start
+
+
+def _only(v: Array, start: int, stop: int) -> Array:
+    masked = np.zeros_like(v)
+    masked.flat[start:stop] = v.flat[start:stop]
+    return masked
 
 
 def _may_be_few(pairing: Pairing) -> bool:
     """Random halves of x and y miss k wrong entries with probability (3/4)^k: once in 16 for k <= 4."""
     rng = pairing.vectors.rng
 
-    def halves() -> tuple[Array, Array]:
-        x, y = pairing.x(), pairing.y()
-        return x * rng.integers(0, 2, x.shape, dtype=np.int8), y * rng.integers(0, 2, y.shape, dtype=np.int8)
+    def missed(pair: Pair) -> bool:
+        x, y = (v * rng.integers(0, 2, v.shape, dtype=np.int8) for v in pair)
+        return abs(pairing.gap(x, y)) <= pairing.tolerance
 
-    return any(pairing.vanishes(pairing.gap, lambda pair=halves(): pair, repeats=1) for _ in range(MASKS))
+    return any(missed(pair) for pair in pairing.pairs(MASKS))
 
 
 def few_entries(pairing: Pairing) -> list[Entry]:
@@ -102,7 +91,7 @@ def few_entries(pairing: Pairing) -> list[Entry]:
         if entry is None:
             return []
         found.append(entry)
-        if pairing.vanishes(rest, repeats=2 * FEW):
+        if pairing.vanishes(rest):
             return found
     return []
 

@@ -1,7 +1,5 @@
 """check.equal: do two operators answer alike, and if not, in which rows do they differ?"""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -117,14 +115,18 @@ def _answers(maps: tuple[Direction, Direction], x: Array) -> tuple[Array, Array]
     return Ax, maps[1](x.reshape(maps[1].in_shape)).reshape(Ax.shape)
 
 
-def _judge(operator: Operator, answers: list[tuple[Array, Array]], noises: list[Noise], title: str) -> EqualReport:
+def _judge(
+    operator: Operator, answers: list[tuple[Array, Array]], noises: list[Noise], title: str
+) -> EqualReport:
     gaps = _root_mean_square([Ax - Bx for Ax, Bx in answers])
     sizes = _root_mean_square([np.maximum(abs(Ax), abs(Bx)) for Ax, Bx in answers])
     scale = max(noise.size for noise in noises) or 1.0
     allowed = SIGMAS * sum(noise.level for noise in noises)
     error = norm(gaps)
     if error <= allowed:
-        return EqualReport(True, error / scale, allowed / scale, Where(), "", title, np.zeros(gaps.shape, bool))
+        return EqualReport(
+            True, error / scale, allowed / scale, Where(), "", title, np.zeros(gaps.shape, bool)
+        )
     # Rounding spreads over all rows in a transform, and follows the row in a sum: both are allowed for.
     rows = gaps > SIGMAS * sum(n.rho for n in noises) * sizes + allowed / np.sqrt(gaps.size)
     rows.flat[np.argmax(gaps)] = True

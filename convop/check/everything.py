@@ -1,7 +1,5 @@
 """check.all: every law an operator can be asked about, a line each."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any
 
@@ -118,7 +116,9 @@ def _matrices(operator: Operator, vectors: Gaussian) -> dict[str, Report]:
     stored = subject(matrix, operator.in_shape, operator.out_shape)
     return {
         "matrix": compared(operator, stored, vectors, TRIALS, "A(x) and A.tosparse() @ x"),
-        "matrix adjoint": compared(operator.H, stored.H, vectors, TRIALS, "A.H(y) and A.tosparse().conj().T @ y"),
+        "matrix adjoint": compared(
+            operator.H, stored.H, vectors, TRIALS, "A.H(y) and A.tosparse().conj().T @ y"
+        ),
     }
 
 

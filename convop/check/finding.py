@@ -1,7 +1,5 @@
 """A diagnosis: the cause, by name, with its explanation and place."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from .report import Where

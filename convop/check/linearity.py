@@ -1,7 +1,5 @@
 """check.linear: additive, homogeneous, zero at zero, the same twice."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -88,7 +86,9 @@ class LinearReport(Report):
         ]
 
 
-def linear(A: Any, trials: int = 3, rng: Any = 0, *, in_shape: Any = None, out_shape: Any = None, dtype: Any = None):
+def linear(
+    A: Any, trials: int = 3, rng: Any = 0, *, in_shape: Any = None, out_shape: Any = None, dtype: Any = None
+):
     """Whether a map is linear: complex-linear if its dtype is complex.
 
     Parameters

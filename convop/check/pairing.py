@@ -4,10 +4,8 @@ G is the adjoint exactly when b is zero. The test draws x and y; the diagnosis a
 masked, mirrored or moved, and so learns where and how it is not zero, without ever forming a matrix.
 """
 
-from __future__ import annotations
-
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +16,7 @@ from .subject import Array, directions
 from .vectors import Gaussian, Integers, inner, norm, wide
 
 REPEATS = 4  # draws that a hypothesis has to survive
+Pair = tuple[Array, Array]
 Form = Callable[[Array, Array], complex]
 
 
@@ -38,12 +37,17 @@ class Trial:
 
 
 class Pairing:
-    """A and G with their test vectors, and the tolerance for b that their rounding leaves."""
+    """A and G with their test vectors, and the tolerance for b that their rounding leaves.
+
+    `witnesses` are the pairs that show most of the fault: whatever explains it has to explain them.
+    """
 
     def __init__(self, operator: Operator, vectors: Gaussian):
         self.operator, self.vectors = operator, vectors
         self.A, self.G = directions(operator)
         self.tolerance = math.nan
+        self.noise: tuple[Noise, Noise]
+        self.witnesses: list[Pair] = []
 
     @property
     def in_shape(self) -> tuple[int, ...]:
@@ -59,11 +63,11 @@ class Pairing:
     def y(self) -> Array:
         return self.vectors.draw(self.out_shape)
 
-    def compare(self, left: tuple[Array, Array], right: tuple[Array, Array], conjugated: bool = False) -> complex:
+    def compare(self, left: Pair, right: Pair, conjugated: bool = False) -> complex:
         """<A x', y'> - <x, G y> for `left` = (x', y') and `right` = (x, y); G^T in place of G^H if conjugated."""
         (u, v), (x, y) = left, right
         Gy = self.G(y.conj()).conj() if conjugated else self.G(y)
-        return _subtract(inner(self.A(u), v, self.vectors.dot), inner(x, Gy, self.vectors.dot))
+        return subtract(inner(self.A(u), v, self.vectors.dot), inner(x, Gy, self.vectors.dot))
 
     def gap(self, x: Array, y: Array) -> complex:
         """b(x, y)."""
@@ -76,11 +80,16 @@ class Pairing:
         forward, adjoint = inner(Ax, y, self.vectors.dot), inner(x, Gy, self.vectors.dot)
         sizes = norm(Ax), norm(Gy)
         scale = sizes[0] * norm(y) + norm(x) * sizes[1]
-        return Trial(complex(*forward), complex(*adjoint), _subtract(forward, adjoint), *sizes, scale)
+        return Trial(complex(*forward), complex(*adjoint), subtract(forward, adjoint), *sizes, scale)
 
     def run(self, count: int) -> list[Trial]:
         """`count` trials; sets the tolerance from what they and a few probes show of the rounding."""
-        trials = [self.trial(self.x(), self.y()) for _ in range(count)]
+        trials, gaps = [], []
+        for _ in range(count):
+            pair = self.x(), self.y()
+            trials.append(self.trial(*pair))
+            gaps = sorted([*gaps, (abs(trials[-1].gap), pair)], key=lambda item: -item[0])[:REPEATS]
+        self.witnesses = [pair for _, pair in gaps]
         self.noise = (
             measure(self.A, self.vectors, tuple(t.forward_norm for t in trials)),
             measure(self.G, self.vectors, tuple(t.adjoint_norm for t in trials)),
@@ -91,7 +100,9 @@ class Pairing:
     def _tolerance(self, scale: float) -> float:
         if isinstance(self.vectors, Integers):
             return 0.5  # the difference of two Gaussian integers
-        accumulation = float(np.finfo(wide(self.operator.dtype)).eps) * math.log2(4 + max(self.operator.shape))
+        accumulation = float(np.finfo(wide(self.operator.dtype)).eps) * math.log2(
+            4 + max(self.operator.shape)
+        )
         return self.weighed(1.0) + accumulation * scale
 
     def weighed(self, factor: complex) -> float:
@@ -103,11 +114,16 @@ class Pairing:
         forward, adjoint = self.noise
         return SIGMAS * self.vectors.spread * (abs(factor) * forward.level + adjoint.level)
 
-    def vanishes(self, form: Form, draw: Callable[[], tuple[Array, Array]] | None = None, repeats: int = REPEATS) -> bool:
-        """Whether a form is zero to rounding on `repeats` random pairs."""
-        draw = draw or (lambda: (self.x(), self.y()))
-        return all(abs(form(*draw())) <= self.tolerance for _ in range(repeats))
+    def pairs(self, repeats: int) -> Iterator[Pair]:
+        """The witnesses, then as many fresh pairs."""
+        yield from self.witnesses
+        for _ in range(repeats):
+            yield self.x(), self.y()
+
+    def vanishes(self, form: Form, restrict: Callable[[Pair], Pair] = lambda pair: pair) -> bool:
+        """Whether a form is zero to rounding on all `pairs`, each restricted first."""
+        return all(abs(form(*restrict(pair))) <= self.tolerance for pair in self.pairs(REPEATS))
 
 
-def _subtract(u: tuple, v: tuple) -> complex:
+def subtract(u: tuple, v: tuple) -> complex:
     return complex(float(u[0] - v[0]), float(u[1] - v[1]))

@@ -1,7 +1,5 @@
 """What a check answers: whether it holds, by what measure, and what is wrong where it does not."""
 
-from __future__ import annotations
-
 import textwrap
 from dataclasses import dataclass
 from typing import Self

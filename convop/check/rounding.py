@@ -12,8 +12,6 @@ floating point commits no error at all. Then only what differs between two equal
 order) counts as rounding, up to `CANCELLATION` times rho.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 from typing import Any

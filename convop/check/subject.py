@@ -1,7 +1,5 @@
 """What is being checked: anything that can be an operator, and one direction of it under observation."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 
@@ -51,7 +49,9 @@ class Direction:
         given = x.copy()
         result = np.array(self.operator(given))
         if not np.array_equal(given, x):
-            raise Misbehaviour("mutates_input", f"the {self.name} changes the array it is given; copy it first")
+            raise Misbehaviour(
+                "mutates_input", f"the {self.name} changes the array it is given; copy it first"
+            )
         finite = np.isfinite(result)
         if not finite.all():
             first = np.unravel_index(int(np.argmin(finite)), result.shape)

@@ -1,7 +1,5 @@
 """Where test vectors live: the axes that input and output share, and vectors zero near chosen edges."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,10 +1,9 @@
 """Test vectors, and inner products that are more exact than what they judge."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -15,15 +14,18 @@ from .subject import Array
 BLOCK = 1 << 16  # entries per partial sum: bounds the memory that wide copies take
 
 
+@cache
 def is_complex(dtype: Any) -> bool:
     return np.dtype(dtype).kind == "c"
 
 
+@cache
 def precision(dtype: Any) -> np.finfo:
     """The floating-point format in which an operator of this dtype computes."""
     return np.finfo(np.result_type(dtype, np.float32) if np.dtype(dtype).kind not in "fc" else dtype)
 
 
+@cache
 def wide(dtype: Any) -> Any:
     """The real type in which outcomes of this dtype are summed: twice the digits, or what there is."""
     return np.float64 if precision(dtype).bits <= 32 else np.longdouble
@@ -50,7 +52,7 @@ def _blocks(u: Array, v: Array) -> Iterator[tuple[Array, Array]]:
 
 def wide_dot(u: Array, v: Array) -> Any:
     """sum of u v for real arrays, pairwise within blocks, in the wider type of the two."""
-    kind = max(wide(u.dtype), wide(v.dtype), key=lambda kind: np.finfo(kind).nmant)
+    kind = np.promote_types(wide(u.dtype), wide(v.dtype)).type
     return sum((np.sum(np.multiply(a, b, dtype=kind)) for a, b in _blocks(u, v)), start=kind(0))
 
 

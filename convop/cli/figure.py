@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from .._optional import require
 
 WIDTH = 16.0
-TITLE_HEIGHT = 0.55
+TITLE_HEIGHT = 0.35
 
 
 def save_panels(path: Path, pictures: Sequence[NDArray], titles: Sequence[str], kernel: NDArray) -> None:
@@ -26,6 +26,7 @@ def save_panels(path: Path, pictures: Sequence[NDArray], titles: Sequence[str], 
     axes[-1].set_title(f"kernel, {kernel.shape[0]} x {kernel.shape[1]}")
     for ax in axes:
         ax.set_axis_off()
+        ax.set_anchor("N")
     figure.savefig(path, format="png")
 
 
