@@ -2,11 +2,14 @@
 
 from . import check as check
 from . import psf as psf
+from .affine import Affine as Affine
 from .algebra import Identity as Identity
 from .apply.estimate import Estimate as Estimate
 from .composite import Product as Product
 from .composite import Sum as Sum
 from .convolution import Convolution as Convolution
+from .differences import gradient as gradient
+from .differences import laplacian as laplacian
 from .errors import CheckFailed as CheckFailed
 from .errors import ConvopError as ConvopError
 from .errors import DTypeError as DTypeError
@@ -22,9 +25,22 @@ from .layers import conv_layer as conv_layer
 from .layers import conv_transpose_layer as conv_transpose_layer
 from .operator import Operator as Operator
 from .operator import estimate as estimate
+from .order import optimal_order as optimal_order
+from .recognise import as_convolution as as_convolution
 from .selection import Diagonal as Diagonal
 from .selection import Extend as Extend
 from .selection import Select as Select
 from .selection import Unfold as Unfold
+from .stacking import block as block
+from .stacking import block_diag as block_diag
+from .stacking import hstack as hstack
+from .stacking import vstack as vstack
+from .structured.circulant import BlockCirculant as BlockCirculant
+from .structured.circulant_rules import as_circulant as as_circulant
+from .structured.lifted import Lifted as Lifted
+from .structured.lifted import lift as lift
+from .structured.lifted import lower as lower
+from .structured.toeplitz import BlockToeplitz as BlockToeplitz
+from .structured.toeplitz_rules import as_toeplitz as as_toeplitz
 
 __version__ = "0.1.0"

@@ -6,7 +6,7 @@ A rule is exact or answers NotImplemented; then the lazy product or sum stands.
 
 from collections.abc import Callable
 from functools import reduce
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import scipy.sparse
@@ -16,7 +16,7 @@ from .arguments import as_int, as_shape
 from .composite import Product, Scaled, Sum
 from .dtypes import as_dtype, working
 from .errors import GeometryError
-from .operator import Operator, joined
+from .operator import Operator, Scalar, joined
 
 Rule = Callable[[Any, Any], Any]
 _PRODUCT_RULES: dict[tuple[type, type], Rule] = {}
@@ -106,7 +106,7 @@ def _add_term(terms: list[Operator], term: Operator) -> None:
 
 def scale(a: Operator, scalar: Any) -> Operator:
     """`scalar * a`; Python numbers leave the precision as it is, numpy's count as numpy counts them."""
-    number = scalar[()] if isinstance(scalar, np.ndarray) else scalar
+    number = cast(Any, scalar[()] if isinstance(scalar, np.ndarray) else scalar)
     if isinstance(number, (bool, np.bool_, np.integer)):
         number = int(number)
     if not np.isfinite(number):
@@ -116,7 +116,7 @@ def scale(a: Operator, scalar: Any) -> Operator:
     dtype = np.result_type(np.empty(0, a.dtype), number)
     if number == 1 and dtype == a.dtype:
         return a
-    return a._scaled(number, dtype)
+    return a._scaled(cast(Scalar, number), dtype)
 
 
 def power(a: Operator, exponent: object) -> Operator:
@@ -160,7 +160,8 @@ class Identity(Operator):
         return self
 
     def _csr(self, max_bytes: int | None) -> scipy.sparse.csr_array:
-        return scipy.sparse.eye_array(self.shape[0], dtype=self.dtype, format="csr")
+        ones, places = np.ones(self.shape[0], self.dtype), np.arange(self.shape[0] + 1)
+        return scipy.sparse.csr_array((ones, places[:-1], places), shape=self.shape)
 
     def _count(self) -> tuple[int, bool]:
         return self.shape[0], True

@@ -137,10 +137,10 @@ def canonical_pairs(boundary: object, ndim: int) -> tuple[Pair, ...]:
 
 def _canonical_pair(sides: object, axis: int) -> Pair:
     if not isinstance(sides, (tuple, list)):
-        return (canonical_name(sides),) * 2
+        return canonical_name(sides), canonical_name(sides)
     if len(sides) != 2:
         raise GeometryError(f"boundary of axis {axis} is {sides!r}; needed one name or a (before, after) pair of names")
-    before, after = map(canonical_name, sides)
+    before, after = canonical_name(sides[0]), canonical_name(sides[1])
     if (before == "periodic") != (after == "periodic"):
         raise GeometryError(
             f"boundary of axis {axis} is {(before, after)!r}: 'periodic' joins both ends of an axis, "

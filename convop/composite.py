@@ -155,7 +155,9 @@ class Scaled(_Wrapper):
     """A number times an operator."""
 
     def __init__(self, operator: Operator, scalar: Scalar, dtype: np.dtype) -> None:
-        self.operator, self.scalar = operator, scalar
+        # Rounded once, so that signals of a wider type see the same operator as its matrix.
+        self.operator = operator
+        self.scalar = dtype.type(scalar) if np.iscomplexobj(scalar) else np.finfo(dtype).dtype.type(scalar)
         super().__init__(operator.in_shape, operator.out_shape, dtype)
 
     def _times(self, x: NDArray, scalar: Scalar) -> NDArray:
@@ -182,9 +184,9 @@ class Scaled(_Wrapper):
         return Scaled(self.operator, scalar * self.scalar, dtype)
 
     def _csr(self, max_bytes: int | None) -> scipy.sparse.csr_array:
-        matrix = self.operator._csr(max_bytes).astype(self.dtype)
-        matrix.data *= matrix.dtype.type(self.scalar)
-        return matrix
+        matrix = self.operator._csr(max_bytes)
+        data = matrix.data.astype(self.dtype) * self.dtype.type(self.scalar)
+        return scipy.sparse.csr_array((data, matrix.indices, matrix.indptr), shape=self.shape)
 
     def using(self, method: str) -> Operator:
         return Scaled(self.operator.using(method), self.scalar, self.dtype)

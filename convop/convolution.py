@@ -93,19 +93,32 @@ class Convolution(Operator):
         self._setup(geometry, np.flip(values)[None, None], "convolution", method)
 
     @classmethod
-    def of(cls, geometry: Geometry, weight: NDArray, convention: Convention, method: str = "auto") -> Self:
-        """A convolution from its geometry and weight `(C_out, C_in/groups, *taps)` in correlation order."""
+    def of(
+        cls,
+        geometry: Geometry,
+        weight: NDArray,
+        convention: Convention,
+        method: str = "auto",
+        history: tuple[Any, ...] = (),
+    ) -> Self:
+        """A convolution from its geometry and weight `(C_out, C_in/groups, *taps)` in correlation order.
+
+        `history` holds the fusions that it came from.
+        """
         self = cls.__new__(cls)
-        self._setup(geometry, as_coefficients(weight, "the kernel"), convention, method)
+        self._setup(geometry, as_coefficients(weight, "the kernel"), convention, method, history)
         return self
 
-    def _setup(self, geometry: Geometry, weight: NDArray, convention: Convention, method: str) -> None:
+    def _setup(
+        self, geometry: Geometry, weight: NDArray, convention: Convention, method: str, history: tuple[Any, ...] = ()
+    ) -> None:
         super().__init__(geometry.in_shape, geometry.out_shape, weight.dtype)
-        self.geometry, self.weight, self.convention, self._asked = geometry, weight, convention, method
+        self.geometry, self.weight, self._asked = geometry, weight, method
+        self.convention: Convention = convention
         self.method = plan.choose(method, geometry, weight)
         self._engine = plan.METHODS[self.method].engine
         self._prepared: dict[np.dtype, Any] = {}
-        self.history: tuple[Any, ...] = ()  # the fusions it is made of
+        self.history = history
 
     @cached_property
     def kernel(self) -> NDArray:
@@ -119,6 +132,37 @@ class Convolution(Operator):
             raise GeometryError(f"with_kernel needs a kernel of shape {self.kernel.shape}, got {values.shape}")
         weight = np.flip(values)[None, None] if self.convention == "convolution" else values
         return Convolution.of(self.geometry, weight, self.convention, self._asked)
+
+    def kernel_operator(self, x: ArrayLike) -> Operator:
+        """The convolution of a fixed signal as a linear map of the kernel; its adjoint is the weight gradient.
+
+        Parameters
+        ----------
+        x : array_like
+            The signal, of shape `(*batch, *in_shape)`.
+
+        Returns
+        -------
+        Operator
+            `U` with `U(k) == A.with_kernel(k)(x)`, from the shape of `A.kernel` to `(*batch, *out_shape)`.
+
+        Raises
+        ------
+        ShapeError
+            If `x` is no signal, or no batch of signals, for this operator.
+
+        Examples
+        --------
+        >>> import convop
+        >>> U = convop.Convolution([1.0, 2.0, 3.0], 4).kernel_operator([1, 0, 0, 1])
+        >>> U([1, 2, 3])
+        array([2., 3., 1., 2.])
+        >>> U.H([1, 0, 0, 0])
+        array([0., 1., 0.])
+        """
+        from .kernel_side import KernelOperator
+
+        return KernelOperator.of(self, x)
 
     def using(self, method: str) -> "Convolution":
         """The same operator, applied by `method`."""
@@ -138,7 +182,7 @@ class Convolution(Operator):
         count = math.prod(batch)
         apart = x.dtype.kind == "c" and self.dtype.kind != "c"  # a real operator acts on both parts alike
         if apart:
-            x = np.stack([x.real, x.imag])
+            x = np.stack([np.real(x), np.imag(x)])
         dtype = np.result_type(self.dtype, x.dtype)
         signal = np.ascontiguousarray(x, dtype).reshape((count * (1 + apart), channels, *spatial))
         y = getattr(self._engine, direction)(self._ready(dtype), signal)

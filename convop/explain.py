@@ -1,24 +1,31 @@
 """What became of a product: which convolutions are one, which are not, and why."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from .composite import Product
 from .convolution import Convolution
 from .foreign import as_operator
-from .fuse import Fusion, Verdict, verdicts
+from .fuse import Fusion, Verdict, differing_samples, verdicts
 from .operator import Operator
 
 
 @dataclass(frozen=True)
 class Seam:
-    """Two neighbours in a product that stayed two: why, on each axis where both are convolutions."""
+    """Two neighbours in a product that stayed two: why, on each axis where both are convolutions.
+
+    `rows` is a mask of the output samples that one convolution with the composed kernel would get wrong.
+    """
 
     outer: str
     inner: str
     reason: str
     axes: tuple[Verdict, ...]
+    rows: NDArray[np.bool_] | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
@@ -34,7 +41,8 @@ class Explanation:
     fusions : tuple of Fusion
         Pairs that became one: `outer`, `inner` and a verdict for each of their `axes`.
     seams : tuple of Seam
-        Pairs that did not: `outer`, `inner`, `reason`, and a verdict for each of their `axes`.
+        Pairs that did not: `outer`, `inner`, `reason`, a verdict for each of their `axes`, and the `rows`
+        (a mask of output samples) that one convolution would get wrong.
     """
 
     operator: str
@@ -92,4 +100,6 @@ def _seam(outer: Operator, inner: Operator) -> Seam:
         return Seam(repr(outer), repr(inner), "they are not both convolutions", ())
     if outer.in_shape != inner.out_shape or outer.geometry.lifted != inner.geometry.lifted:
         return Seam(repr(outer), repr(inner), "one sees the array flat, the other in its shape", ())
-    return Seam(repr(outer), repr(inner), "that would change outputs near the edge", tuple(verdicts(outer, inner)))
+    rows = differing_samples(outer, inner)
+    count = "outputs near the edge" if rows is None else f"{rows.sum():,} of {rows.size:,} output samples"
+    return Seam(repr(outer), repr(inner), f"one kernel would change {count}", tuple(verdicts(outer, inner)), rows)

@@ -37,7 +37,8 @@ class Matrix(Operator):
         return scipy.sparse.csr_array(self.matrix)
 
     def _count(self) -> tuple[int, bool]:
-        return (self.matrix.nnz if scipy.sparse.issparse(self.matrix) else np.count_nonzero(self.matrix)), True
+        sparse = scipy.sparse.issparse(self.matrix)
+        return int(self.matrix.nnz if sparse else np.count_nonzero(self.matrix)), True
 
     @property
     def work(self) -> int:
@@ -70,7 +71,9 @@ class Functions(Operator):
     def _each(self, function: Function, x: NDArray, source: Shape, target: Shape) -> NDArray:
         if x.dtype.kind == "c" and self.dtype.kind != "c":
             # A real operator acts on both parts alike; its functions may know real arrays only.
-            return self._each(function, x.real, source, target) + 1j * self._each(function, x.imag, source, target)
+            return self._each(function, np.real(x), source, target) + 1j * self._each(
+                function, np.imag(x), source, target
+            )
         batch = x.shape[: x.ndim - len(source)]
         results = [self._checked(function(item), target) for item in x.reshape(-1, *source)]
         return np.stack(results).astype(np.result_type(self.dtype, x.dtype), copy=False).reshape(batch + target)

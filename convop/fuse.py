@@ -12,12 +12,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .algebra import product_rule, sum_rule
+from .algebra import Identity, product_rule, sum_rule
 from .boundary import Pair
-from .convolution import Convolution
+from .composite import Scaled
+from .convolution import Convention, Convolution
 from .errors import GeometryError
 from .geometry import Geometry
 
+# Kernels far apart are cheaper apart: one that holds both may have this many times their taps.
+WORTH_UNITING = 2
 _EVEN = frozenset({"symmetric", "mirror", "antireflective"})
 
 
@@ -98,7 +101,8 @@ def judge(outer: Convolution, inner: Convolution, axis: int) -> Verdict:
         if b.m * b.stride == b.n and "periodic" in b.boundary:
             return exact("both are periodic, and the inner one's output has its period")
         return apart("the outer operator is periodic, and the inner one's output is not of that period")
-    if a.boundary[0] in _EVEN and a.boundary == b.boundary and a.boundary[0] == a.boundary[1]:
+    read = {name for name, width in zip(a.boundary, (a.before, a.after), strict=True) if width > 0}
+    if read <= _EVEN and len(read) == 1 and set(b.boundary) == read:
         problem = _why_not_even(inner, axis, b)
         return apart(problem) if problem else exact(f"boundary {own[0]!r} on both, and the inner kernel is symmetric")
     sides = _differing_sides(a, b)
@@ -155,9 +159,8 @@ def fuse(outer: Convolution, inner: Convolution) -> Any:
         geometry = outer.geometry.after(inner.geometry, tuple(verdict.boundary for verdict in axes))
     except GeometryError:  # taps of value zero would read where a boundary has nothing to give
         return NotImplemented
-    fused = _with_composed_kernel(geometry, outer, inner)
-    fused.history = (*inner.history, *outer.history, Fusion(repr(outer), repr(inner), tuple(axes)))
-    return fused
+    history = (*inner.history, *outer.history, Fusion(repr(outer), repr(inner), tuple(axes)))
+    return _with_composed_kernel(geometry, outer, inner, history)
 
 
 def composed(outer: Convolution, inner: Convolution) -> Convolution | None:
@@ -171,14 +174,29 @@ def composed(outer: Convolution, inner: Convolution) -> Convolution | None:
     return _with_composed_kernel(geometry, outer, inner)
 
 
+def differing_samples(outer: Convolution, inner: Convolution) -> NDArray[np.bool_] | None:
+    """Which output samples composing the kernels gets wrong: a mask of `out_shape`; None where nothing composes.
+
+    Both maps are applied to one Gaussian signal: a sample whose rows differ shows it with probability one.
+    """
+    one = composed(outer, inner)
+    if one is None:
+        return None
+    x = np.random.default_rng(0).standard_normal(inner.in_shape)
+    right, wrong = outer(inner(x)), one(x)
+    return np.abs(right - wrong) > 1e3 * np.finfo(right.dtype).eps * np.abs(right).max()
+
+
 def _composable(outer: Convolution, inner: Convolution) -> bool:
     return outer.in_shape == inner.out_shape and outer.geometry.lifted == inner.geometry.lifted
 
 
-def _with_composed_kernel(geometry: Geometry, outer: Convolution, inner: Convolution) -> Convolution:
+def _with_composed_kernel(
+    geometry: Geometry, outer: Convolution, inner: Convolution, history: tuple[Fusion, ...] = ()
+) -> Convolution:
     weight = compose_weights(geometry, outer, inner)
     method = outer._asked if outer._asked == inner._asked else "auto"
-    return Convolution.of(geometry, weight, outer.convention, method)
+    return Convolution.of(geometry, weight, outer.convention, method, history)
 
 
 def compose_weights(geometry: Geometry, outer: Convolution, inner: Convolution) -> NDArray:
@@ -215,8 +233,49 @@ def _blocks(weight: NDArray, groups: int, coarse: int) -> NDArray:
 
 @sum_rule(Convolution, Convolution)
 def add_kernels(a: Convolution, b: Convolution) -> Any:
-    """Convolutions of one geometry add as their kernels do."""
-    if a.geometry != b.geometry:
+    """Convolutions add as their kernels do where everything but the taps agrees."""
+    geometry = a.geometry.union(b.geometry)
+    if geometry is None or geometry.taps > WORTH_UNITING * (a.geometry.taps + b.geometry.taps):
         return NotImplemented
+    weight = _embedded(a, geometry) + _embedded(b, geometry)
     method = a._asked if a._asked == b._asked else "auto"
-    return Convolution.of(a.geometry, a.weight + b.weight, a.convention, method)
+    return Convolution.of(geometry, weight, a.convention, method)
+
+
+def _embedded(a: Convolution, geometry: Geometry) -> NDArray:
+    """The weight of `a` among the taps and groups of a larger geometry."""
+    blocks = _blocks(a.weight, a.geometry.groups, geometry.groups)
+    weight = np.zeros((*blocks.shape[:3], *geometry.kernel), a.dtype)
+    places = (np.searchsorted(geometry.lags(i), a.geometry.lags(i)) for i in range(geometry.ndim))
+    weight[np.ix_(*map(np.arange, blocks.shape[:3]), *places)] = blocks
+    return weight.reshape(geometry.weight_shape)
+
+
+@sum_rule(Convolution, Identity)
+def _add_identity(a: Convolution, one: Identity) -> Any:
+    return add_kernels(a, _as_convolution(one, a.geometry, a.convention))
+
+
+@sum_rule(Identity, Convolution)
+def _identity_plus(one: Identity, a: Convolution) -> Any:
+    return _add_identity(a, one)
+
+
+@sum_rule(Convolution, Scaled)
+def _add_multiple(a: Convolution, scaled: Scaled) -> Any:
+    if not isinstance(scaled.operator, Identity):
+        return NotImplemented
+    one = _as_convolution(Identity(scaled.operator.in_shape, scaled.dtype), a.geometry, a.convention)
+    return add_kernels(a, one._scaled(scaled.scalar, scaled.dtype))
+
+
+@sum_rule(Scaled, Convolution)
+def _multiple_plus(scaled: Scaled, a: Convolution) -> Any:
+    return _add_multiple(a, scaled)
+
+
+def _as_convolution(one: Identity, like: Geometry, convention: Convention) -> Convolution:
+    """The identity as a convolution with one tap, each channel in a group of its own."""
+    channels = like.channels_in
+    geometry = Geometry.make(like.spatial, 1, channels=(channels, channels), groups=channels, lifted=like.lifted)
+    return Convolution.of(geometry, np.ones(geometry.weight_shape, one.dtype), convention)

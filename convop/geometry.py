@@ -13,7 +13,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +23,8 @@ from .boundary import NEEDS_TWO_SAMPLES, RULES, Pair, canonical_pairs
 from .errors import GeometryError
 
 
-class Extension(NamedTuple):
+@dataclass(frozen=True)
+class Extension:
     """Samples outside an axis: at `position[p]` of the extended axis stands `sum(weight[p] * x[index[p]])`."""
 
     position: NDArray[np.intp]
@@ -120,8 +121,8 @@ class Geometry:
         widths = per_side(padding, ndim, "padding", least=-max(spatial))
         names = canonical_pairs(boundary, ndim)
         sides = [
-            _canonical_sides(*each, axis)
-            for axis, each in enumerate(zip(spatial, kernel, stride, dilation, widths, names, strict=True))
+            _canonical_sides(axis, spatial[axis], kernel[axis], stride[axis], dilation[axis], widths[axis], names[axis])
+            for axis in range(ndim)
         ]
         return cls(
             spatial, kernel, stride, dilation,
@@ -194,7 +195,8 @@ class Geometry:
 
     def _extend(self, axis: int) -> Extension:
         n, (before, after) = self.spatial[axis], self.padding[axis]
-        sides = np.arange(-before, 0), np.arange(n, n + after)
+        # All that is read may lie on one side of the array.
+        sides = np.arange(-before, min(0, n + after)), np.arange(max(n, -before), n + after)
         terms = [RULES[name](side, n) for name, side in zip(self.boundary[axis], sides, strict=True) if len(side)]
         width = max((index.shape[1] for index, _ in terms), default=1)
         # Fewer terms on one side than on the other: fill up with terms of weight zero.
@@ -268,6 +270,51 @@ class Geometry:
             lifted=inner.lifted,
         )  # fmt: skip
 
+    def union(self, other: "Geometry") -> "Geometry | None":
+        """The geometry that holds the taps of both, where all else agrees; None where it does not."""
+        alike = ("spatial", "out_spatial", "stride", "channels_out", "channels_in", "lifted")
+        if any(getattr(self, name) != getattr(other, name) for name in alike):
+            return None
+        axes = [_united_axis(self, other, axis) for axis in range(self.ndim)]
+        if any(axis is None for axis in axes):
+            return None
+        kernel, dilation, padding, boundary = zip(*(axis for axis in axes if axis is not None), strict=True)
+        return Geometry.make(
+            self.spatial, kernel, stride=self.stride, dilation=dilation, padding=padding, boundary=boundary,
+            channels=(self.channels_out, self.channels_in), groups=math.gcd(self.groups, other.groups),
+            lifted=self.lifted,
+        )  # fmt: skip
+
+
+def _united_axis(a: Geometry, b: Geometry, axis: int) -> tuple[int, int, tuple[int, int], Pair] | None:
+    """Taps, dilation, padding and boundary of an axis that holds the taps of both; None if boundaries differ."""
+    pair = _united_boundary(a, b, axis)
+    if pair is None:
+        return None
+    lags = np.union1d(a.lags(axis), b.lags(axis))
+    step = int(np.gcd.reduce(np.diff(lags))) or 1
+    before, span = -int(lags[0]), int(lags[-1] - lags[0])
+    after = (a.out_spatial[axis] - 1) * a.stride[axis] + span - before - (a.spatial[axis] - 1)
+    return span // step + 1, step, (before, after), pair
+
+
+def _united_boundary(a: Geometry, b: Geometry, axis: int) -> Pair | None:
+    """The boundary of an axis that serves both: a side that one of them does not read is free."""
+    if a.boundary[axis] == b.boundary[axis]:
+        return a.boundary[axis]
+    for reader, other in ((a, b), (b, a)):
+        if not any(other.reads_outside(axis)):
+            return reader.boundary[axis]
+    if "periodic" in a.boundary[axis] or "periodic" in b.boundary[axis]:
+        return None
+    sides = []
+    for side in (0, 1):
+        names = {g.boundary[axis][side] for g in (a, b) if g.reads_outside(axis)[side]}
+        if len(names) > 1:
+            return None
+        sides.append(names.pop() if names else "zero")
+    return sides[0], sides[1]
+
 
 def _common(step: int, dilation: int, outer_taps: int, inner_taps: int) -> int:
     """The dilation that holds both tap grids; a single tap has none of its own."""
@@ -275,7 +322,7 @@ def _common(step: int, dilation: int, outer_taps: int, inner_taps: int) -> int:
 
 
 def _canonical_sides(
-    n: int, k: int, s: int, d: int, widths: tuple[int, int], names: Pair, axis: int
+    axis: int, n: int, k: int, s: int, d: int, widths: tuple[int, int], names: Pair
 ) -> tuple[tuple[int, int], Pair]:
     """Padding down to what is really read, and 'zero' for a side that nothing reads."""
     before, after = widths

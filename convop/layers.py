@@ -1,18 +1,30 @@
 """The deep-learning doors: cross-correlation lifted to channels, with torch's arguments."""
 
-from typing import Any
+from typing import Any, overload
 
+import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .affine import Affine
 from .arguments import Shape, as_int, as_shape, per_axis, per_side
 from .boundary import canonical_pairs
 from .convolution import Convolution
 from .dtypes import as_coefficients
-from .errors import GeometryError
+from .errors import GeometryError, ShapeError
 from .geometry import Geometry, layer_padding, reach
 from .operator import Operator
 
 
+@overload
+def conv_layer(
+    weight: ArrayLike, in_shape: Any, *, stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: int = 1,
+    boundary: Any = "zero", bias: None = None, method: str = "auto",
+) -> Convolution: ...  # fmt: skip
+@overload
+def conv_layer(
+    weight: ArrayLike, in_shape: Any, *, stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: int = 1,
+    boundary: Any = "zero", bias: ArrayLike, method: str = "auto",
+) -> Affine: ...  # fmt: skip
 def conv_layer(
     weight: ArrayLike,
     in_shape: Any,
@@ -22,8 +34,9 @@ def conv_layer(
     dilation: Any = 1,
     groups: int = 1,
     boundary: Any = "zero",
+    bias: ArrayLike | None = None,
     method: str = "auto",
-) -> Convolution:
+) -> Convolution | Affine:
     """A convolutional layer, as torch's `conv1d`, `conv2d` and `conv3d` compute it.
 
     Parameters
@@ -40,18 +53,22 @@ def conv_layer(
         Blocks of channels that do not mix.
     boundary : str or tuple
         What the padding holds, as for `Convolution`.
+    bias : array_like, optional
+        `(C_out,)`, added to every sample of its channel.
     method : str
         How it is applied.
 
     Returns
     -------
-    Convolution
-        From `(C_in, *spatial)` to `(C_out, *out)`.
+    Convolution or Affine
+        From `(C_in, *spatial)` to `(C_out, *out)`; `Affine` with a bias.
 
     Raises
     ------
     GeometryError
         If the arguments make no layer.
+    ShapeError
+        If the bias is not of shape `(C_out,)`.
 
     Examples
     --------
@@ -66,7 +83,12 @@ def conv_layer(
             f"in_shape {shape} has {shape[0]}; needed weight (C_out, C_in/groups, *taps) and in_shape (C_in, *spatial)"
         )
     geometry = _geometry(values, shape[1:], stride, padding, dilation, groups, boundary)
-    return Convolution.of(geometry, values, "correlation", method)
+    layer = Convolution.of(geometry, values, "correlation", method)
+    if bias is None:
+        return layer
+    if np.shape(bias) != values.shape[:1]:
+        raise ShapeError(f"bias has shape {np.shape(bias)}, needed {values.shape[:1]}: one for each output channel")
+    return Affine(layer, bias)
 
 
 def conv_transpose_layer(
@@ -134,7 +156,7 @@ def conv_transpose_layer(
         )
     )
     if min(sizes) < 1:
-        raise GeometryError(f"the output would have sizes {sizes}, needed at least 1; use less padding")
+        raise GeometryError(f"the output would have sizes {sizes}, needed at least 1; use less padding than {padding}")
     # output_padding lengthens the array that the transposed convolution reads; less padding keeps its outputs.
     padded = tuple((before, after - e) for (before, after), e in zip(widths, extra, strict=True))
     geometry = _geometry(values, sizes, stride, padded, dilation, groups, "zero", cropping=True)

@@ -5,9 +5,13 @@ built on them here. Their arguments are checked and have one of the four dtypes;
 `numpy.result_type(operator, x)`.
 """
 
+# scipy's combinators return private classes of its own, ours return Operators.
+# pyright: reportIncompatibleMethodOverride=false, reportIncompatibleVariableOverride=false
+
 import abc
 import math
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any, Self, cast
 
 import numpy as np
@@ -55,6 +59,7 @@ class Operator(LinearOperator, abc.ABC):
     """
 
     __array_ufunc__ = None  # numpy arrays on the left leave the product to us
+    dtype: np.dtype[Any]  # never None, as scipy's may be
     in_shape: Shape
     out_shape: Shape
 
@@ -62,6 +67,12 @@ class Operator(LinearOperator, abc.ABC):
         super().__init__(dtype, (math.prod(out_shape), math.prod(in_shape)))
         self.in_shape, self.out_shape = in_shape, out_shape
         self._hermitian: Operator | None = None
+
+    def __setattr__(self, name: str, value: object) -> None:
+        derived = isinstance(getattr(type(self), name, None), (property, cached_property))
+        if (name in self.__dict__ and not name.startswith("_")) or derived:
+            raise AttributeError(f"{name} of an operator does not change; make another operator")
+        super().__setattr__(name, value)
 
     # What a kind of operator gives.
 

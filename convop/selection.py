@@ -8,6 +8,7 @@ import numpy as np
 import scipy.sparse
 from numpy.typing import ArrayLike, NDArray
 
+from .algebra import product_rule, sum_rule
 from .apply.estimate import count
 from .apply.extend import extend, fold
 from .apply.sparse import csr
@@ -66,6 +67,16 @@ class Diagonal(Operator):
 
     def _recipe(self) -> tuple[Any, ...]:
         return Diagonal, self.array
+
+
+@product_rule(Diagonal, Diagonal)
+def _multiply(a: Diagonal, b: Diagonal) -> Diagonal:
+    return Diagonal(a.array * b.array)
+
+
+@sum_rule(Diagonal, Diagonal)
+def _add(a: Diagonal, b: Diagonal) -> Diagonal:
+    return Diagonal(a.array + b.array)
 
 
 class Select(Operator):
@@ -228,7 +239,7 @@ class Unfold(Operator):
         shape = as_shape(in_shape)
         if len(shape) < 2:
             raise GeometryError(
-                f"Unfold needs in_shape (C, *spatial), got {shape}; put (1, {shape[0]}) for one channel"
+                f"Unfold needs in_shape (C, *spatial), got {shape}; put (1, n) for one channel of n samples"
             )
         ndim = len(shape) - 1
         kernel = per_axis(kernel_size, ndim, "kernel_size", 1)

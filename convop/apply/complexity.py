@@ -6,7 +6,8 @@ from numpy.typing import NDArray
 
 def real_weight(weight: NDArray) -> NDArray:
     """`(groups, C_out, C_in, *kernel)` complex to `(groups, 2 C_out, 2 C_in, *kernel)` real."""
-    rows = np.stack([weight.real, -weight.imag], axis=3), np.stack([weight.imag, weight.real], axis=3)
+    real, imag = np.real(weight), np.imag(weight)
+    rows = np.stack([real, -imag], axis=3), np.stack([imag, real], axis=3)
     blocks = np.stack(rows, axis=2)  # (groups, C_out, 2, C_in, 2, *kernel)
     groups, c_out, _, c_in = blocks.shape[:4]
     return blocks.reshape(groups, 2 * c_out, 2 * c_in, *blocks.shape[5:])
@@ -16,7 +17,7 @@ def split(x: NDArray) -> NDArray:
     """`(batch, C, ...)` complex to `(batch, 2 C, ...)` real; real arrays as they are."""
     if not np.iscomplexobj(x):
         return x
-    return np.stack([x.real, x.imag], axis=2).reshape(x.shape[0], 2 * x.shape[1], *x.shape[2:])
+    return np.stack([np.real(x), np.imag(x)], axis=2).reshape(x.shape[0], 2 * x.shape[1], *x.shape[2:])
 
 
 def join(x: NDArray, dtype: np.dtype) -> NDArray:

@@ -3,6 +3,7 @@
 import itertools
 import math
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import scipy.sparse
@@ -59,11 +60,12 @@ def index_dtype(shape: tuple[int, int], nnz: int) -> np.dtype:
 
 def with_small_indices(matrix: scipy.sparse.csr_array) -> scipy.sparse.csr_array:
     """`matrix` with indices of `index_dtype`; scipy widens them here and there."""
-    index = index_dtype(matrix.shape, matrix.nnz)
+    rows, columns = cast(tuple[int, int], matrix.shape)
+    index = index_dtype((rows, columns), matrix.nnz)
     if matrix.indices.dtype == index and matrix.indptr.dtype == index:
         return matrix
     parts = (matrix.data, matrix.indices.astype(index), matrix.indptr.astype(index))
-    return scipy.sparse.csr_array(parts, shape=matrix.shape)
+    return scipy.sparse.csr_array(parts, shape=(rows, columns))
 
 
 def count(geometry: Geometry, weight: NDArray) -> int:

@@ -25,16 +25,15 @@ def fold(geometry: Geometry, u: NDArray, axes: Sequence[int] | None = None) -> N
 def _inside(geometry: Geometry, axis: int) -> tuple[slice, slice]:
     """Where the array's own samples stand: in the extended axis and in the array."""
     before, after = geometry.padding[axis]
-    n = geometry.spatial[axis]
-    return (
-        slice(max(before, 0), geometry.extended[axis] - max(after, 0)),
-        slice(max(-before, 0), n - max(-after, 0)),
-    )
+    first = max(-before, 0)
+    last = max(geometry.spatial[axis] + min(after, 0), first)
+    return slice(first + before, last + before), slice(first, last)
 
 
 def _combine(geometry: Geometry, axis: int, add: Callable[[int, int, int], None]) -> None:
     """Call `add(position, index, weight)` for every term of every sample outside."""
-    for position, indices, weights in zip(*geometry.extension(axis), strict=True):
+    extension = geometry.extension(axis)
+    for position, indices, weights in zip(extension.position, extension.index, extension.weight, strict=True):
         for index, weight in zip(indices, weights, strict=True):
             if weight:
                 add(position, index, weight)

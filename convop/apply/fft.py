@@ -33,7 +33,7 @@ def kernel_symbol(geometry: Geometry, weight: NDArray, lengths: tuple[int, ...])
     places = np.ix_(*((-geometry.lags(axis)) % n for axis, n in enumerate(lengths)))
     response = np.zeros((*weight.shape[:2], *lengths), weight.dtype)
     # A kernel longer than the torus wraps around, so taps that meet add up.
-    np.add.at(response, (slice(None), slice(None), *places), weight)
+    np.add.at(response, (slice(None), slice(None), *places), weight)  # pyright: ignore[reportArgumentType]
     return _transform(response, geometry.ndim)
 
 
@@ -71,7 +71,7 @@ class Prepared:
 
         real = not np.iscomplexobj(self.weight)
         return tuple(
-            least if _is_torus(self.inner, axis) else next_fast_len(least, real)
+            least if _is_torus(self.inner, axis) else next_fast_len(least, real)  # pyright: ignore[reportReturnType]
             for axis, least in enumerate(least_lengths(self.inner))
         )
 
@@ -140,7 +140,7 @@ def _transform(x: NDArray, ndim: int, lengths: tuple[int, ...] | None = None) ->
     import scipy.fft
 
     transform = scipy.fft.fftn if np.iscomplexobj(x) else scipy.fft.rfftn
-    return transform(x, lengths, axes=range(-ndim, 0), workers=_workers(x.size))
+    return np.asarray(transform(x, lengths, axes=range(-ndim, 0), workers=_workers(x.size)))
 
 
 def _inverse(spectrum: NDArray, prepared: Prepared, dtype: np.dtype) -> NDArray:
@@ -148,4 +148,5 @@ def _inverse(spectrum: NDArray, prepared: Prepared, dtype: np.dtype) -> NDArray:
 
     inverse = scipy.fft.ifftn if dtype.kind == "c" else scipy.fft.irfftn
     axes = range(-prepared.geometry.ndim, 0)
-    return inverse(spectrum, prepared.lengths, axes=axes, workers=_workers(spectrum.size), overwrite_x=True)
+    workers = _workers(spectrum.size)
+    return np.asarray(inverse(spectrum, prepared.lengths, axes=axes, workers=workers, overwrite_x=True))

@@ -63,7 +63,7 @@ def axis_patterns(geometry: Geometry, axis: int) -> AxisPatterns:
     label, taps = np.zeros(len(base), np.intp), np.arange(k)
     classes = [AxisClass(taps * d, taps, taps, np.ones(k, np.intp))] if inside.any() else []
     known: dict[tuple[bytes, ...], int] = {}
-    for output in np.flatnonzero(~inside):
+    for output in np.flatnonzero(~inside).tolist():
         base[output], edge = _edge_class(geometry, axis, output)
         key = tuple(array.tobytes() for array in (edge.columns, edge.place, edge.tap, edge.weight))
         if key not in known:

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from ..convolution import Convolution
 from ..fuse import composed
 from ..operator import Operator
 from .equality import EqualReport, compared
@@ -90,5 +91,9 @@ def associative(A: Any, B: Any, C: Any, rng: Any = 0) -> AssociativeReport:
 
 
 def _composed(a: Operator, b: Operator, c: Operator) -> Operator | None:
+    """The convolution with all three kernels composed, if there is one of the product's shapes."""
+    if not (isinstance(a, Convolution) and isinstance(b, Convolution) and isinstance(c, Convolution)):
+        return None
     first = composed(a, b)
-    return None if first is None else composed(first, c)
+    one = None if first is None else composed(first, c)
+    return one if one is not None and one.out_shape == a.out_shape else None

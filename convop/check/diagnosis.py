@@ -31,10 +31,14 @@ def missing_conjugate(pairing: Pairing) -> Finding | None:
 def scaled(pairing: Pairing) -> Finding | None:
     """<x, G y> / <A x, y> is one constant."""
     pairs = [(t.forward, t.adjoint) for t in (pairing.trial(*pair) for pair in pairing.pairs(REPEATS))]
-    weight = sum(abs(f) ** 2 for f, _ in pairs)
-    if weight == 0:
+    largest = max(abs(f) for f, _ in pairs)
+    if largest == 0:
         return None
-    factor = sum(f.conjugate() * g for f, g in pairs) / weight
+    # The least-squares factor, in units that cannot overflow.
+    weights = [f.conjugate() / largest for f, _ in pairs]
+    factor = sum(w * (g / largest) for w, (_, g) in zip(weights, pairs, strict=True)) / sum(
+        abs(w) ** 2 for w in weights
+    )
     allowed = max(pairing.tolerance, pairing.weighed(factor))
     if any(abs(g - factor * f) > allowed for f, g in pairs):
         return None

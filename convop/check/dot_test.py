@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 
+from ..arguments import as_int
 from ..errors import GeometryError
 from ..operator import Operator
 from .diagnosis import diagnose
 from .finding import NOTHING, Finding
-from .linearity import broken_law, explain_law
+from .linearity import complex_signals, explain_law
 from .pairing import Pairing, Trial
 from .report import Report, Where, entry, measured
 from .subject import Misbehaviour, describe, subject
@@ -107,8 +108,7 @@ def adjoint(
     >>> report.cause, round(report.factor, 6)
     ('scaled', 2.0)
     """
-    if trials < 1:
-        raise GeometryError(f"trials={trials} tests nothing; give at least 1")
+    trials = as_int(trials, "trials", 1)
     operator = subject(A, in_shape, out_shape, dtype)
     own = operator is A
     if exact:
@@ -136,9 +136,7 @@ def _worst(pairing: Pairing, trials: int) -> tuple[Trial, float]:
 
 def _report(finding: Finding, error: float, bound: float, title: str) -> AdjointReport:
     passed = finding.cause == "none"
-    return AdjointReport(
-        passed, error, bound, finding.cause, finding.text, finding.where, finding.factor, title
-    )
+    return AdjointReport(passed, error, bound, finding.cause, finding.text, finding.where, finding.factor, title)
 
 
 def _complex_signals(pairing: Pairing, own: bool) -> Finding:
@@ -146,8 +144,8 @@ def _complex_signals(pairing: Pairing, own: bool) -> Finding:
     if not own or is_complex(pairing.vectors.dtype):
         return NOTHING
     for direction, noise in zip((pairing.A, pairing.G), pairing.noise, strict=True):
-        law = broken_law(direction, pairing.vectors, noise, mixed=True)
-        if law is not None:
+        law = complex_signals(direction, pairing.vectors)
+        if not law.holds(noise):
             return Finding("not_linear", explain_law(law, direction.name))
     return NOTHING
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import replace
 
-from .entries import offending_entry, where
+from .entries import FOLD, offending_entry, where
 from .finding import Finding
 from .pairing import Pair, Pairing
 from .report import Where
@@ -31,8 +31,7 @@ def _text(guilt: Guilt, depth: int) -> str:
     place = "; ".join(f"axis {axis}, {_ends(side)}" for axis, side in guilt.items())
     return (
         f"inside the adjoint is right; within {depth} sample{'s' * (depth > 1)} of the edge it is not "
-        f"({place or 'only where edges of several axes meet'}). What the boundary rule copies outside the "
-        "array, the adjoint has to add back inside: correlating with the same boundary does not do that"
+        f"({place or 'only where edges of several axes meet'}). {FOLD}"
     )
 
 
@@ -63,9 +62,7 @@ def _guilt(pairing: Pairing, axes: tuple[Axis, ...], depth: int) -> Guilt:
     return guilt
 
 
-def _vanishes(
-    pairing: Pairing, axes: Iterable[Axis], depth: int, opened: tuple[Axis, str] | None = None
-) -> bool:
+def _vanishes(pairing: Pairing, axes: Iterable[Axis], depth: int, opened: tuple[Axis, str] | None = None) -> bool:
     x_margins: dict[int, Margins] = {}
     y_margins: dict[int, Margins] = {}
     for axis in axes:

@@ -15,6 +15,10 @@ from .vectors import norm
 
 FEW = 4
 MASKS = 16
+FOLD = (
+    "What the boundary rule copies outside the array, the adjoint has to add back inside: correlating with the same "
+    "boundary does not do that"
+)
 DRAWS = 12  # of which the one that shows most is bisected
 
 
@@ -117,7 +121,7 @@ def wrong_entries(pairing: Pairing) -> Finding | None:
     if len(found) > 1 and all(sides):
         axes = tuple(axis.input for axis in shared_axes(pairing.operator))
         side = sides[0] if len(set(sides)) == 1 else "both"
-        text = f"the adjoint is wrong at the very ends alone ({listed})"
+        text = f"the adjoint is wrong at the very ends alone ({listed}). {FOLD}"
         return Finding("boundary", text, replace(place, axes=axes, side=side))
     count = "one entry is" if len(found) == 1 else f"{len(found)} entries are"
     return Finding("wrong_entries", f"{count} not the conjugate of the forward map's: {listed}", place)

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..arguments import as_int
 from ..errors import ShapeError
 from ..operator import Operator
 from .report import Report, Where, entry, measured
@@ -90,6 +91,7 @@ def equal(A: Any, B: Any, trials: int = 5, rng: Any = 0) -> EqualReport:
     (1, (2,))
     """
     left, right = subject(A), subject(B)
+    trials = as_int(trials, "trials", 1)
     if left.shape != right.shape:
         raise ShapeError(
             f"operators of shapes {left.shape} and {right.shape} cannot be equal; compare operators of one size"
@@ -115,18 +117,14 @@ def _answers(maps: tuple[Direction, Direction], x: Array) -> tuple[Array, Array]
     return Ax, maps[1](x.reshape(maps[1].in_shape)).reshape(Ax.shape)
 
 
-def _judge(
-    operator: Operator, answers: list[tuple[Array, Array]], noises: list[Noise], title: str
-) -> EqualReport:
+def _judge(operator: Operator, answers: list[tuple[Array, Array]], noises: list[Noise], title: str) -> EqualReport:
     gaps = _root_mean_square([Ax - Bx for Ax, Bx in answers])
     sizes = _root_mean_square([np.maximum(abs(Ax), abs(Bx)) for Ax, Bx in answers])
     scale = max(noise.size for noise in noises) or 1.0
     allowed = SIGMAS * sum(noise.level for noise in noises)
     error = norm(gaps)
     if error <= allowed:
-        return EqualReport(
-            True, error / scale, allowed / scale, Where(), "", title, np.zeros(gaps.shape, bool)
-        )
+        return EqualReport(True, error / scale, allowed / scale, Where(), "", title, np.zeros(gaps.shape, bool))
     # Rounding spreads over all rows in a transform, and follows the row in a sum: both are allowed for.
     rows = gaps > SIGMAS * sum(n.rho for n in noises) * sizes + allowed / np.sqrt(gaps.size)
     rows.flat[np.argmax(gaps)] = True
@@ -135,7 +133,7 @@ def _judge(
 
 
 def _root_mean_square(vectors: list[Array]) -> Array:
-    return np.sqrt(np.mean([np.abs(v) ** 2 for v in vectors], axis=0, dtype=np.float64))
+    return np.hypot.reduce([np.abs(v).astype(np.float64) for v in vectors]) / np.sqrt(len(vectors))
 
 
 def _where(operator: Operator, gaps: Array, rows: NDArray[np.bool_]) -> Where:
@@ -167,6 +165,8 @@ def _side(rows: NDArray[np.bool_], axis: int) -> str | None:
 
 
 def _text(rows: NDArray[np.bool_], where: Where) -> str:
+    if rows.all():
+        return f"all {rows.size} rows differ, most at output {where.output}"
     listed = ", ".join(str(tuple(map(int, i))) for i in np.argwhere(rows)[:LISTED])
     more = ", ..." if rows.sum() > LISTED else ""
     return (

@@ -116,9 +116,7 @@ def _matrices(operator: Operator, vectors: Gaussian) -> dict[str, Report]:
     stored = subject(matrix, operator.in_shape, operator.out_shape)
     return {
         "matrix": compared(operator, stored, vectors, TRIALS, "A(x) and A.tosparse() @ x"),
-        "matrix adjoint": compared(
-            operator.H, stored.H, vectors, TRIALS, "A.H(y) and A.tosparse().conj().T @ y"
-        ),
+        "matrix adjoint": compared(operator.H, stored.H, vectors, TRIALS, "A.H(y) and A.tosparse().conj().T @ y"),
     }
 
 

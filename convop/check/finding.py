@@ -1,6 +1,6 @@
 """A diagnosis: the cause, by name, with its explanation and place."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from .report import Where
 
@@ -36,7 +36,7 @@ class Finding:
 
     cause: str
     text: str = ""
-    where: Where = Where()
+    where: Where = field(default_factory=Where)
     factor: complex | float | None = None
 
 

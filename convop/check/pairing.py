@@ -77,6 +77,7 @@ class Pairing:
         Ax, Gy = self.A(x), self.G(y)
         if isinstance(self.vectors, Integers):
             self.vectors.require_exact(Ax)
+            self.vectors.require_unrounded(Gy)
         forward, adjoint = inner(Ax, y, self.vectors.dot), inner(x, Gy, self.vectors.dot)
         sizes = norm(Ax), norm(Gy)
         scale = sizes[0] * norm(y) + norm(x) * sizes[1]
@@ -100,9 +101,7 @@ class Pairing:
     def _tolerance(self, scale: float) -> float:
         if isinstance(self.vectors, Integers):
             return 0.5  # the difference of two Gaussian integers
-        accumulation = float(np.finfo(wide(self.operator.dtype)).eps) * math.log2(
-            4 + max(self.operator.shape)
-        )
+        accumulation = float(np.finfo(wide(self.operator.dtype)).eps) * math.log2(4 + max(self.operator.shape))
         return self.weighed(1.0) + accumulation * scale
 
     def weighed(self, factor: complex) -> float:

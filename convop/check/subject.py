@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from ..foreign import as_operator
 from ..operator import Operator
 
-Array = NDArray[Any]
+Array = NDArray
 
 
 class Misbehaviour(Exception):
@@ -29,9 +29,7 @@ def subject(
     """The operator that `A` is: as `as_operator` has it, or a pair `(forward, adjoint)` of functions."""
     if isinstance(A, tuple) and len(A) == 2 and all(callable(side) for side in A):
         forward, adjoint = A
-        return as_operator(
-            forward=forward, adjoint=adjoint, in_shape=in_shape, out_shape=out_shape, dtype=dtype
-        )
+        return as_operator(forward=forward, adjoint=adjoint, in_shape=in_shape, out_shape=out_shape, dtype=dtype)
     return as_operator(A, in_shape, out_shape, dtype=dtype)
 
 
@@ -49,9 +47,7 @@ class Direction:
         given = x.copy()
         result = np.array(self.operator(given))
         if not np.array_equal(given, x):
-            raise Misbehaviour(
-                "mutates_input", f"the {self.name} changes the array it is given; copy it first"
-            )
+            raise Misbehaviour("mutates_input", f"the {self.name} changes the array it is given; copy it first")
         finite = np.isfinite(result)
         if not finite.all():
             first = np.unravel_index(int(np.argmin(finite)), result.shape)
@@ -64,7 +60,7 @@ class Direction:
 
 
 def directions(operator: Operator) -> tuple[Direction, Direction]:
-    return Direction(operator, "forward"), Direction(operator.H, "adjoint")
+    return Direction(operator, "forward map"), Direction(operator.H, "adjoint")
 
 
 def describe(operator: Operator) -> str:
@@ -73,11 +69,10 @@ def describe(operator: Operator) -> str:
 
 
 def functions(like: Operator, forward: Callable[[Array], Array]) -> Operator:
-    """An operator between the shapes of another that is given by its forward map alone."""
+    """An operator between the shapes of another that is given by its forward map alone; it may answer complex."""
     return as_operator(
         forward=forward,
-        adjoint=None,
         in_shape=like.in_shape,
         out_shape=like.out_shape,
-        dtype=like.dtype,
+        dtype=np.result_type(like.dtype, np.complex64),
     )

@@ -40,9 +40,7 @@ def shared_axes(operator: Operator) -> tuple[Axis, ...]:
     """The trailing axes that both shapes have, without channels, those of one sample left out."""
     sizes_in, sizes_out = operator.in_shape, operator.out_shape
     count = min(len(sizes_in), len(sizes_out)) - is_lifted(operator)
-    axes = (
-        Axis(len(sizes_in) - k, len(sizes_out) - k, sizes_in[-k], sizes_out[-k]) for k in range(count, 0, -1)
-    )
+    axes = (Axis(len(sizes_in) - k, len(sizes_out) - k, sizes_in[-k], sizes_out[-k]) for k in range(count, 0, -1))
     return tuple(axis for axis in axes if min(axis.n_in, axis.n_out) > 1)
 
 

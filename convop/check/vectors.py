@@ -69,16 +69,19 @@ def integer_dot(u: Array, v: Array) -> Any:
 
 def inner(u: Array, v: Array, dot: Callable[[Array, Array], Any] = wide_dot) -> tuple[Any, Any]:
     """<u, v> = sum of conj(u) v, as (real, imaginary) in the type that `dot` sums in."""
-    real = dot(u.real, v.real)
-    imaginary = dot(u.real, v.imag) if is_complex(v.dtype) else 0
-    if is_complex(u.dtype):
-        imaginary = imaginary - dot(u.imag, v.real)
-        real = real + (dot(u.imag, v.imag) if is_complex(v.dtype) else 0)
+    (a, b), (c, d) = parts(u), parts(v)
+    real = dot(a, c) if b is None or d is None else dot(a, c) + dot(b, d)
+    imaginary = (0 if d is None else dot(a, d)) - (0 if b is None else dot(b, c))
     return real, imaginary
 
 
+def parts(x: Array) -> tuple[Array, Array | None]:
+    """Real and imaginary part, None for that of a real array."""
+    return np.real(x), np.imag(x) if is_complex(x.dtype) else None
+
+
 def is_integral(x: Array) -> bool:
-    return bool(np.all(x.real == np.rint(x.real)) and np.all(x.imag == np.rint(x.imag)))
+    return all(part is None or np.array_equal(part, np.rint(part)) for part in parts(x))
 
 
 @dataclass(frozen=True)
@@ -122,15 +125,25 @@ class Integers(Gaussian):
 
     def require_exact(self, result: Array) -> None:
         """Refuse outcomes of the forward map that are no integers, or that integers cannot reach exactly."""
-        limit = 2.0 ** (precision(result.dtype).nmant - 2)  # partial sums may be larger than their total
         if not is_integral(result):
             raise GeometryError(
                 f"exact=True needs an operator with integer entries, applied by a method that makes no rounding "
                 f"error; this {self.dtype} operator answers integers with fractions. Round or rescale the kernel, "
                 f"or check with exact=False"
             )
-        if result.size and max(np.abs(result.real).max(), np.abs(result.imag).max()) > limit:
+        limit = 2.0 ** (precision(result.dtype).nmant - 2)  # partial sums may be larger than their total
+        if result.size and np.abs(result).max() > limit:
             raise GeometryError(
                 f"exact=True needs results below {limit:.0f}, the integers {result.dtype} holds with room for "
                 f"partial sums; the largest here is {np.abs(result).max():.3g}. Use float64 or smaller entries"
+            )
+
+    def require_unrounded(self, result: Array) -> None:
+        """Refuse outcomes of the adjoint that are integers but for rounding; other fractions are its fault."""
+        if is_integral(result):
+            return
+        if all(part is None or np.allclose(part, np.rint(part), rtol=0, atol=1e-3) for part in parts(result)):
+            raise GeometryError(
+                "exact=True needs an adjoint that makes no rounding error on integers; this one, by FFT perhaps, "
+                "answers with integers only to rounding. Check with exact=False"
             )

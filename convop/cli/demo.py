@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from .. import check
+from .._optional import require
 from ..convolution import Convolution
 from ..errors import ConvopError
 from ..explain import explain
@@ -21,6 +22,8 @@ SMALLEST_SIDE = 64
 def demo(source: Path | None, output: Path, noise: float, seed: int, quiet: bool) -> None:
     """Run the whole job on the picture `source` and write its panels to `output`."""
     started = time.perf_counter()
+    for module in ("imageio.v3", "matplotlib.figure", "tqdm"):  # told before the work, not after it
+        require(module, "cli")
     writable(output)
     path = source or shipped()
     scene, block = load(path)

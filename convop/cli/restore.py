@@ -1,5 +1,6 @@
 """The mathematics of the demo: a composed blur, and its inversion by regularised least squares."""
 
+import math
 import sys
 
 import numpy as np
@@ -62,5 +63,6 @@ def _solve(normal: Operator, right_hand_side: NDArray, name: str, quiet: bool) -
 
 
 def psnr(reference: NDArray, picture: NDArray) -> float:
-    """Peak signal-to-noise ratio in decibels, for a full scale of 1."""
-    return float(-10 * np.log10(np.mean((reference - picture) ** 2)))
+    """Peak signal-to-noise ratio in decibels, for a full scale of 1; inf for equal pictures."""
+    error = float(np.mean((reference - picture) ** 2))
+    return -10 * math.log10(error) if error else math.inf

@@ -1,0 +1,1 @@
+"""Operators whose matrix repeats itself, known by what repeats."""
