@@ -98,8 +98,8 @@ def judge(outer: Convolution, inner: Convolution, axis: int) -> Verdict:
     if b.reach == 1 and b.stride == 1 and b.before == 0 and b.m == b.n:
         return exact("the inner operator is pointwise, so extension commutes with it", outer.geometry.boundary[axis])
     if "periodic" in a.boundary:
-        if b.m * b.stride == b.n and "periodic" in b.boundary:
-            return exact("both are periodic, and the inner one's output has its period")
+        if b.m * b.stride == b.n and inner.geometry.is_periodic(axis):
+            return exact("both are periodic, and the inner one's output has its period", a.boundary)
         return apart("the outer operator is periodic, and the inner one's output is not of that period")
     read = {name for name, width in zip(a.boundary, (a.before, a.after), strict=True) if width > 0}
     if read <= _EVEN and len(read) == 1 and set(b.boundary) == read:
@@ -107,7 +107,7 @@ def judge(outer: Convolution, inner: Convolution, axis: int) -> Verdict:
         return apart(problem) if problem else exact(f"boundary {own[0]!r} on both, and the inner kernel is symmetric")
     sides = _differing_sides(a, b)
     if not any(sides):
-        return exact("both extend by zero, and the inner operator computes all that is not zero where the outer reads")
+        return exact("both extend alike, and the inner operator computes all that its extension does not give")
     return apart(_why_not(a, b, sides), sides)
 
 
@@ -128,11 +128,17 @@ def _flips(inner: Convolution, axis: int) -> bool:
 
 
 def _differing_sides(a: Support, b: Support) -> tuple[bool, bool]:
-    """For each side, whether the outer operator reads something there that zeros do not stand for."""
-    # Just before its output the inner operator would read up to sample reach - 1 - stride - before.
-    before_zero = a.boundary[0] == "zero" and b.boundary[0] == "zero" and b.before >= b.reach - b.stride
-    after_zero = a.boundary[1] == "zero" and b.boundary[1] == "zero" and b.m * b.stride - b.before >= b.n
-    return a.before > 0 and not before_zero, a.after > 0 and not after_zero
+    """For each side, whether the outer operator reads something there that its extension does not give."""
+    first = b.reach - 1 - b.before  # the last sample that the first inner output reads
+    last = (b.m - 1) * b.stride - b.before  # the first sample that the last inner output reads
+    # Zeros follow once the inner operator would read nothing but zeros, copies once it reads nothing but copies.
+    before = {"zero": first - b.stride < 0, "replicate": first <= 0}
+    after = {"zero": last + b.stride >= b.n, "replicate": last >= b.n - 1}
+    given = [
+        own == other and rule.get(own, False)
+        for own, other, rule in zip(a.boundary, b.boundary, (before, after), strict=True)
+    ]
+    return a.before > 0 and not given[0], a.after > 0 and not given[1]
 
 
 def _why_not(a: Support, b: Support, sides: tuple[bool, bool]) -> str:

@@ -7,8 +7,9 @@ tap's entries (T. F. Chan, "An optimal circulant preconditioner for Toeplitz sys
 project on the taps of an axis, solve with their Gram matrix, go on to the next.
 """
 
+import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -24,6 +25,7 @@ from .structured.channels import finest_groups, grouped
 
 Ints = NDArray[np.int64]
 Window = list[tuple[int, int]]  # first lag and number of taps, for each axis
+FEW = 300  # windows that are all tried
 ROUNDING = 64  # times eps and the largest entry: what an entry may be off by and still count as equal
 
 
@@ -101,6 +103,11 @@ class Axis:
             return np.full(len(lags), self.m)
         first, last = -(lags // self.stride), (self.n - 1 - lags) // self.stride  # i with 0 <= i s + lag <= n - 1
         return np.minimum(last, self.m - 1) - np.maximum(first, 0) + 1
+
+    @property
+    def bounds(self) -> tuple[int, int]:
+        """The lowest lag that a kernel's last tap may have, and the highest of its first: padding from `-n` on."""
+        return -(self.m - 1) * self.stride - 1, self.n
 
     def all_lags(self) -> Ints:
         """Lags enough for all that a kernel of any length can do: extensions repeat with these periods."""
@@ -213,15 +220,46 @@ def _least_squares(entries: Entries, axes: list[Axis], lags: list[Ints], taps: S
     found = [own[place] for own, place in zip(lags, met[1:], strict=True)]
     if taps is None:
         window = [_support(axis, own) for axis, own in zip(axes, found, strict=True)]
-    else:
-        norm = math.prod(norm[place] for norm, place in zip(norms, met[1:], strict=True))
-        window = _best_window(axes, found, np.abs(kernel[met]) ** 2 * norm, taps)
+        whole = all(
+            np.array_equal(first + np.arange(size), own) for (first, size), own in zip(window, lags, strict=True)
+        )
+        return _in_window(entries, axes, window, lifted, kernel if whole else None)
+    norm = math.prod(norm[place] for norm, place in zip(norms, met[1:], strict=True))
+    best: Nearest | None = None
+    for window in _windows(axes, found, lags, np.abs(kernel[met]) ** 2 * norm, taps):
+        tried = _in_window(entries, axes, window, lifted)
+        if best is None or tried.exact or tried.residual < best.residual * (1 - 1e-9):
+            best = tried
+        if tried.exact:
+            break
+    assert best is not None  # there is a window that holds most
+    return best
+
+
+def _windows(axes: list[Axis], found: list[Ints], lags: list[Ints], energy: NDArray, taps: Shape) -> Iterator[Window]:
+    """Windows worth trying: the one with most energy, the usual one, and all of them where they are few.
+
+    Taps that do the same as others may share their energy with them, so that the first need not be the best.
+    """
+    yield _best_window(axes, found, energy, taps)
+    yield [(axis.usual(size), size) for axis, size in zip(axes, taps, strict=True)]
+    every = [_starts(axis, own, size) for axis, own, size in zip(axes, lags, taps, strict=True)]
+    if math.prod(map(len, every)) <= FEW:
+        for firsts in itertools.product(*every):
+            yield [(int(first), size) for first, size in zip(firsts, taps, strict=True)]
+
+
+def _in_window(
+    entries: Entries, axes: list[Axis], window: Window, lifted: bool, kernel: NDArray | None = None
+) -> Nearest:
+    """The nearest convolution with its taps in a window; `kernel` is that of least squares if it is known."""
     own = [np.arange(first, first + size) for first, size in window]
-    kernel = _without_rounding(_fit(entries, axes, own)[0])
+    kernel = _without_rounding(_fit(entries, axes, own)[0] if kernel is None else kernel)
     operator = _convolution(kernel, entries, axes, window, lifted)
     off = entries.minus(operator)
     if np.abs(off.value).max(initial=0) < 1e-8 * np.abs(entries.value).max(initial=0):  # take the rounding out
-        operator = _convolution(kernel + _fit(off, axes, own)[0], entries, axes, window, lifted)
+        kernel = _without_rounding(kernel + _fit(off, axes, own)[0])
+        operator = _convolution(kernel, entries, axes, window, lifted)
         off = entries.minus(operator)
     return Nearest(operator, *entries.judged(off.value, np.zeros(0)))
 
@@ -287,7 +325,9 @@ def _support(axis: Axis, met: Ints) -> tuple[int, int]:
     if not len(met):
         return 0, 1
     if not axis.periodic:
-        return int(met.min()), int(met.max() - met.min() + 1)
+        low, high = axis.bounds
+        first, last = min(int(met.min()), high), max(int(met.max()), low)
+        return first, last - first + 1
     around = np.unique(met % axis.n)
     gaps = np.diff(around, append=around[0] + axis.n)
     taps = axis.n - int(gaps.max()) + 1
@@ -299,17 +339,15 @@ def _support(axis: Axis, met: Ints) -> tuple[int, int]:
 
 def _best_window(axes: list[Axis], lags: list[Ints], energy: NDArray, taps: Shape) -> Window:
     """The window of `taps` lags in which there is most energy; of equal ones the most usual."""
-    starts, places = [], []
+    starts, lengths, places = [], [], []
     for axis, own, size in zip(axes, lags, taps, strict=True):
-        usual, ends = axis.usual(size), (own if len(own) else np.zeros(1, np.int64))
-        low, high = min(int(ends.min()) - size + 1, usual), max(int(ends.max()), usual)
-        if axis.periodic:
-            low = usual - axis.n // 2
-            high = low + axis.n - 1
-        starts.append(np.arange(low, high + 1))
-        places.append(_steps(axis, own - low))
-    dense = np.zeros([len(first) for first in starts])
-    np.add.at(dense, tuple(places), energy)
+        first = _starts(axis, own, size)
+        starts.append(first)
+        places.append(_steps(axis, own - first[0]))
+        lengths.append(len(first) + (0 if axis.periodic else size - 1))
+    inside = np.all([(p >= 0) & (p < length) for p, length in zip(places, lengths, strict=True)], axis=0)
+    dense = np.zeros(lengths)
+    np.add.at(dense, tuple(p[inside] for p in places), energy[inside])
     for number, (axis, size) in enumerate(zip(axes, taps, strict=True)):
         dense = _sums_ahead(dense, number, min(size, dense.shape[number]), axis.periodic)
     far = np.ix_(*(np.abs(first - axis.usual(size)) for first, axis, size in zip(starts, axes, taps, strict=True)))
@@ -318,13 +356,22 @@ def _best_window(axes: list[Axis], lags: list[Ints], energy: NDArray, taps: Shap
     return [(int(first[at]), size) for first, at, size in zip(starts, place, taps, strict=True)]
 
 
+def _starts(axis: Axis, lags: Ints, size: int) -> Ints:
+    """Where a window of `size` lags may begin so that it holds some of `lags`, or in its usual place."""
+    usual = axis.usual(size)
+    if axis.periodic:
+        return np.arange(axis.n) + usual - axis.n // 2
+    least, most = axis.bounds
+    low, high = (int(lags.min()) - size + 1, int(lags.max())) if len(lags) else (usual, usual)
+    return np.arange(max(min(low, usual), least - size + 1), min(max(high, usual), most) + 1)
+
+
 def _sums_ahead(values: NDArray, axis: int, size: int, around: bool) -> NDArray:
-    """At each place the sum of `size` values from there on, around the end or up to it."""
-    ahead = values.take(range(size - 1), axis)
-    longer = np.concatenate([np.zeros_like(values.take([0], axis)), values, ahead if around else 0 * ahead], axis)
-    total = longer.cumsum(axis)
-    count = values.shape[axis]
-    return total.take(range(size, size + count), axis) - total.take(range(count), axis)
+    """At each place the sum of `size` values from there on, round the end or as far as there are so many."""
+    parts = [np.zeros_like(values.take([0], axis)), values]
+    total = np.concatenate([*parts, *([values.take(range(size - 1), axis)] if around else [])], axis).cumsum(axis)
+    count = total.shape[axis]
+    return total.take(range(size, count), axis) - total.take(range(count - size), axis)
 
 
 def _convolution(kernel: NDArray, entries: Entries, axes: list[Axis], window: Window, lifted: bool) -> Convolution:

@@ -164,6 +164,12 @@ def test_types():
     assert (np.float64(2) * convop.Affine(small, np.ones(2, "float32"))).dtype == np.float64
 
 
+def test_integers_take_the_precision_of_the_whole():
+    f, x = convop.Affine(convop.Identity(2), np.zeros(2)), np.array([2**24 + 1, 1])
+    assert np.array_equal(f(x), x)
+    assert np.array_equal(f @ x, x)
+
+
 def test_it_is_immutable():
     offset = PER_CHANNEL.copy()
     f = layer(offset)

@@ -49,7 +49,9 @@ def check(operator, dense, dtype="float64", loss=1.0):
         assert result.shape == y.shape
         assert result.dtype == np.result_type(operator.dtype, kind)
         assert error(result.reshape(2, -1), x.reshape(2, -1) @ dense.T) <= tol
-        assert error(operator.H(y).reshape(2, -1), y.reshape(2, -1) @ dense.conj()) <= tol
+        for adjoint in (operator.H(y).reshape(2, -1), operator.rmatmat(y.reshape(2, -1).T).T):
+            assert adjoint.dtype == np.result_type(operator.dtype, kind)
+            assert error(adjoint, y.reshape(2, -1) @ dense.conj()) <= tol
     matrix = operator.tosparse()
     assert matrix.dtype == dtype
     assert convop.estimate(operator).nnz == matrix.nnz
@@ -228,9 +230,9 @@ def test_types_mix():
     check(real @ as_circulant(wide), r @ w, "complex128")  # a kernel in single precision is one in double as well
     check(as_circulant(wide) + as_circulant(real), r + w, "complex128", loss=1e7)
     check(as_circulant(wide) + real, r + w, "complex128")
-    tenth = 0.1 * convop.Identity((4, 5))  # its own type is float32, what it is added to is not
-    check(as_circulant(convop.Sum((wide, tenth))), w + 0.1 * np.eye(20), "complex128")
-    check(as_circulant(wide) + tenth, w + 0.1 * np.eye(20), "complex128")
+    eighth = 0.125 * convop.Identity((4, 5))  # its own type is float32, what it is added to is not
+    check(as_circulant(convop.Sum((wide, eighth))), w + 0.125 * np.eye(20), "complex128")
+    check(as_circulant(wide) + eighth, w + 0.125 * np.eye(20), "complex128")
     check(as_circulant(real @ wide), r @ w, "complex128")
     check(2j * as_circulant(real), 2j * r, "complex64")
     check(np.float64(2) * as_circulant(real), 2 * r, "float64", loss=1e7)
@@ -247,7 +249,7 @@ def test_fuses_with_convolutions_on_either_side():
     check(C + plain, p + q)
     check(plain - C, q - p)
     check(C + strided.H @ strided, p + s.T @ s)
-    check(C + 0.1 * convop.Identity(12), p + 0.1 * np.eye(12))
+    check(C + 0.125 * convop.Identity(12), p + 0.125 * np.eye(12))
     check(convop.Identity(12) + C, p + np.eye(12))
     check(C @ (plain + 0.5 * convop.Identity(12)), p @ (q + 0.5 * np.eye(12)))
     check(C @ convop.Diagonal(np.full(12, 3.0)), 3 * p)
@@ -279,8 +281,8 @@ def test_an_axis_may_be_channels_to_one_operator_and_space_to_another():
     lifted, flat = layer((3, 3), (3,), (8,)), conv((2, 3), (3, 8))
     check(as_circulant(lifted) @ flat, lifted.toarray() @ flat.toarray())
     check(as_circulant(flat) + lifted, lifted.toarray() + flat.toarray())
-    check(as_circulant(lifted.H @ lifted) + 0.1 * convop.Identity((3, 8)),
-          lifted.toarray().T @ lifted.toarray() + 0.1 * np.eye(24))  # fmt: skip
+    check(as_circulant(lifted.H @ lifted) + 0.125 * convop.Identity((3, 8)),
+          lifted.toarray().T @ lifted.toarray() + 0.125 * np.eye(24))  # fmt: skip
     strided = conv((2, 3), (6, 8), stride=(2, 1))
     check(as_circulant(lifted) @ strided, lifted.toarray() @ strided.toarray())
 
@@ -379,6 +381,25 @@ def test_shared_phases_that_do_nothing_go_away():
     with pytest.raises(GeometryError, match=r"A\.H\.convolution\(\)\.H"):
         even.H.convolution()
     assert np.array_equal(even.convolution().toarray(), even.toarray())
+
+
+def test_a_finer_base_is_found_again():
+    """Any operator on coarser bases is the convolution it was; and strided, up to the stride."""
+    for A in (
+        conv((4,), 12),
+        conv((3, 2), (12, 8)),
+        layer((3, 2), (3, 4), (12, 8)),
+        conv((3, 2), (12, 8), stride=(3, 2)),
+    ):
+        C = as_circulant(A)
+        for factor in ((2, 1), (1, 4), (2, 4), (4, 2)):
+            base = tuple(m // r for m, r in zip(C.layout.base, factor, strict=False))
+            coarse = C.on_base(base)
+            assert coarse.layout.base == base
+            check(coarse, A.toarray())
+            back = coarse.convolution()
+            assert back.geometry == C.convolution().geometry
+            assert error(back.toarray(), A.toarray()) <= 1e-14
 
 
 # Inverses

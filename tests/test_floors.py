@@ -27,7 +27,12 @@ FLOORS = (
     # operators
     (("operator",), ("composite",), ("algebra",), ("foreign",)),
     # kinds
-    (("convolution", "selection", "stacking"), ("affine", "differences", "kernel_side"), ("layers", "structured")),
+    (
+        ("convolution", "selection", "blocks"),
+        ("stacking",),
+        ("affine", "differences", "kernel_side"),
+        ("layers", "structured"),
+    ),
     # rules
     (("fuse", "nearest"), ("recognise",), ("explain", "order")),
     # questions

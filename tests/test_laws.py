@@ -118,10 +118,10 @@ def test_estimate(case):
     if refused(case):
         return
     estimate, matrix = convop.estimate(case.operator), case.operator.tosparse()
-    if isinstance(case.operator, convop.Product | convop.Sum):  # a guess, before the factors are multiplied
-        assert matrix.nnz / 2 <= estimate.nnz <= matrix.nnz * 2
-    else:
-        assert estimate.exact
+    leaves = convop.Convolution | convop.Select | convop.Extend | convop.Unfold | convop.Diagonal | convop.Identity
+    assert estimate.exact or not isinstance(case.operator, leaves)
+    assert matrix.nnz / 2 <= estimate.nnz <= matrix.nnz * 3  # lazy ones guess, before they are multiplied out
+    if estimate.exact:
         assert estimate.nnz == matrix.nnz
         assert estimate.bytes == matrix.data.nbytes + matrix.indices.nbytes + matrix.indptr.nbytes
     assert estimate.index_dtype == matrix.indices.dtype

@@ -287,6 +287,17 @@ def test_column_times_operator_where_all_become_one():
     assert error(outer.toarray(), stacked(p, q) @ beside(v, w)) <= EXACT
 
 
+def test_parts_that_are_split_elsewhere_stay_apart():
+    """Flat arrays of one size, 20 + 6 samples and 6 + 20."""
+    ours, theirs = convop.vstack([A, S]), convop.vstack([S, A])
+    got = ours + theirs
+    assert isinstance(got, convop.Sum)
+    assert error(got.toarray(), stacked(a, s) + stacked(s, a)) <= EXACT
+    got = ours.H @ theirs
+    assert isinstance(got, convop.Product)
+    assert error(got.toarray(), stacked(a, s).conj().T @ stacked(s, a)) <= EXACT
+
+
 def test_scalars_and_identities():
     stack = convop.vstack([P, Q])
     got = (2j * stack) @ (3 * W)

@@ -162,7 +162,7 @@ def refine(response: NDArray, layout: Layout, factor: Shape) -> NDArray:
         shape: list[int] = list(axes.shape)
         first = axes.take(np.arange(shape[column] // r), column)
         split_rows = first.reshape(*shape[:row], r, shape[row] // r, *first.shape[row + 1 :])
-        merged = np.moveaxis(split_rows, row, lag)  # beside the lag: lag * r + e
+        merged = np.moveaxis(split_rows, row, lag + 1)  # behind the lag: lag * r + e
         shape[row], shape[column], shape[lag] = shape[row] // r, shape[column] // r, shape[lag] * r
         axes = merged.reshape(shape)
     fine = layout.finer(factor)

@@ -206,6 +206,7 @@ def _keeps(a: BlockToeplitz, b: BlockToeplitz, axis: int) -> bool:
     Entry `(i, j)` sums `a[i - k] b[k - j]` over `0 <= k < m`. Moving to `(i + 1, j + 1)` brings in the term of
     `k = -1`, `a[i + 1] b[-1 - j]`, and drops that of `k = m - 1`, `a[i + 1 - m] b[m - 1 - j]`. So no positive lag of
     `a` may meet a negative one of `b`, and no lag of `a` below `n_out - m` one of `b` above `m - n_in`, in any channel.
+    With one axis that is necessary too, unless values cancel.
     """
     (p, m), (_, n) = a.levels[axis], b.levels[axis]
     rows, columns = _lags_by_channel(a.blocks, 1, axis), _lags_by_channel(b.blocks, 0, axis)
@@ -235,12 +236,13 @@ def _composed(a: BlockToeplitz, b: BlockToeplitz) -> NDArray:
     full = layer(inner.swapaxes(0, 1).astype(double)).swapaxes(0, 1)
     sizes = tuple(p + n - 1 for (p, _), (_, n) in zip(a.levels, b.levels, strict=True))
     total = np.zeros((a.channels[0], b.channels[1], *sizes), np.result_type(a.dtype, b.dtype))
-    source, target = [], []
-    for first, second, length, size, (_, n) in zip(first_a, first_b, full.shape[2:], sizes, b.levels, strict=True):
-        shift = first + second + n - 1  # where the lowest lag of the full convolution stands
-        target.append(slice(max(shift, 0), min(shift + length, size)))
-        source.append(slice(max(-shift, 0), max(-shift, 0) + max(target[-1].stop - target[-1].start, 0)))
-    total[(..., *target)] = full[(..., *source)]
+    places = []
+    for axis, (first, second, size, (_, n)) in enumerate(zip(first_a, first_b, sizes, b.levels, strict=True)):
+        place = np.arange(full.shape[axis + 2]) + first + second + n - 1
+        met = (place >= 0) & (place < size)
+        full = full.compress(met, axis + 2)
+        places.append(place[met])
+    total[np.ix_(*map(range, total.shape[:2]), *places)] = full
     return total
 
 
