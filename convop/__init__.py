@@ -38,8 +38,8 @@ from .stacking import vstack as vstack
 from .structured.circulant import BlockCirculant as BlockCirculant
 from .structured.circulant_rules import as_circulant as as_circulant
 from .structured.lifted import Lifted as Lifted
-from .structured.lifted import lift as lift
-from .structured.lifted import lower as lower
+from .structured.lifting import lift as lift
+from .structured.lifting import lower as lower
 from .structured.toeplitz import BlockToeplitz as BlockToeplitz
 from .structured.toeplitz_rules import as_toeplitz as as_toeplitz
 

@@ -166,6 +166,9 @@ class Identity(Operator):
     def _count(self) -> tuple[int, bool]:
         return self.shape[0], True
 
+    def _widest(self) -> tuple[int, int]:
+        return 1, 1
+
     def _recipe(self) -> tuple[Any, ...]:
         return Identity, self.in_shape, self.dtype
 

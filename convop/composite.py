@@ -1,5 +1,6 @@
 """Operators made of operators: products, sums, multiples, adjoints, conjugates, other shapes."""
 
+import math
 from functools import reduce
 from typing import Any
 
@@ -7,7 +8,9 @@ import numpy as np
 import scipy.sparse
 from numpy.typing import NDArray
 
+from .apply.estimate import Estimate
 from .arguments import Shape
+from .memory import require_bytes
 from .operator import Operator, Scalar, joined
 
 
@@ -40,15 +43,23 @@ class Product(Operator):
         return Product(tuple(factor.conj() for factor in self.factors))
 
     def _csr(self, max_bytes: int | None) -> scipy.sparse.csr_array:
-        return _canonical(reduce(lambda a, b: a @ b, (factor._csr(max_bytes) for factor in self.factors)))
+        matrices = (factor._csr(max_bytes) for factor in self.factors)
+        return _canonical(reduce(lambda a, b: _multiplied(a, b, max_bytes), matrices))
 
     def _count(self) -> tuple[int, bool]:
-        # As if the entries of each factor were spread evenly over its rows.
-        rows, columns = self.shape
-        per_row = 1.0
-        for factor in self.factors:
-            per_row *= factor._count()[0] / factor.shape[0]
-        return min(rows * columns, round(rows * per_row)), False
+        # Each entry of one factor meets at most the widest column of all to its left, the widest row to its right.
+        widest = [factor._widest() for factor in self.factors]
+        bounds = [
+            factor._count()[0]
+            * math.prod(column for _, column in widest[:place])
+            * math.prod(row for row, _ in widest[place + 1 :])
+            for place, factor in enumerate(self.factors)
+        ]
+        return min(self.shape[0] * self.shape[1], *bounds), False
+
+    def _widest(self) -> tuple[int, int]:
+        rows, columns = zip(*(factor._widest() for factor in self.factors), strict=True)
+        return min(math.prod(rows), self.shape[1]), min(math.prod(columns), self.shape[0])
 
     @property
     def explicit(self) -> bool:
@@ -105,10 +116,15 @@ class Sum(Operator):
         return Sum(tuple(term.conj() for term in self.terms))
 
     def _csr(self, max_bytes: int | None) -> scipy.sparse.csr_array:
-        return _canonical(reduce(lambda a, b: a + b, (term._csr(max_bytes) for term in self.terms)))
+        matrices = (term._csr(max_bytes) for term in self.terms)
+        return _canonical(reduce(lambda a, b: _added(a, b, max_bytes), matrices))
 
     def _count(self) -> tuple[int, bool]:
         return min(self.shape[0] * self.shape[1], sum(term._count()[0] for term in self.terms)), False
+
+    def _widest(self) -> tuple[int, int]:
+        rows, columns = zip(*(term._widest() for term in self.terms), strict=True)
+        return min(sum(rows), self.shape[1]), min(sum(columns), self.shape[0])
 
     @property
     def explicit(self) -> bool:
@@ -138,6 +154,9 @@ class _Wrapper(Operator):
 
     def _count(self) -> tuple[int, bool]:
         return self.operator._count()
+
+    def _widest(self) -> tuple[int, int]:
+        return self.operator._widest()
 
     @property
     def explicit(self) -> bool:
@@ -204,6 +223,10 @@ class Adjoint(_Wrapper):
     def __init__(self, operator: Operator) -> None:
         self.operator = operator
         super().__init__(operator.out_shape, operator.in_shape, operator.dtype)
+
+    def _widest(self) -> tuple[int, int]:
+        row, column = self.operator._widest()
+        return column, row
 
     def _forward(self, x: NDArray) -> NDArray:
         return self.operator._adjoint_forward(x)
@@ -288,6 +311,32 @@ class Reshaped(_Wrapper):
 
     def _recipe(self) -> tuple[Any, ...]:
         return Reshaped, self.operator, self.in_shape, self.out_shape
+
+
+SAMPLED_ROWS = 64
+
+
+def _multiplied(a: Any, b: Any, max_bytes: int | None) -> Any:
+    """`a @ b`, once some of its rows say that it fits into memory."""
+    rows = np.unique(np.linspace(0, a.shape[0] - 1, SAMPLED_ROWS).astype(int))
+    expected = math.ceil((a[rows] @ b).nnz * a.shape[0] / len(rows))
+    _require_entries((a.shape[0], b.shape[1]), expected, np.result_type(a.dtype, b.dtype), max_bytes)
+    return a @ b
+
+
+def _added(a: Any, b: Any, max_bytes: int | None) -> Any:
+    """`a + b`, once their entries say that it fits into memory."""
+    _require_entries(a.shape, a.nnz + b.nnz, np.result_type(a.dtype, b.dtype), max_bytes)
+    return a + b
+
+
+def _require_entries(shape: tuple[int, int], nnz: int, dtype: np.dtype, max_bytes: int | None) -> None:
+    require_bytes(
+        Estimate.of(shape, nnz, dtype).bytes,
+        f"a sparse matrix of shape {shape} with about {nnz} entries",
+        "apply the operator without its matrix, multiply in another order, or allow more with max_bytes",
+        max_bytes,
+    )
 
 
 def _canonical(matrix: Any) -> scipy.sparse.csr_array:

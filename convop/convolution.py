@@ -9,7 +9,7 @@ import scipy.sparse
 from numpy.typing import ArrayLike, NDArray
 
 from .apply import plan
-from .apply.estimate import count
+from .apply.estimate import count, widest
 from .apply.sparse import csr
 from .arguments import as_shape, per_axis
 from .boundary import canonical_pairs
@@ -220,6 +220,9 @@ class Convolution(Operator):
 
     def _count(self) -> tuple[int, bool]:
         return count(self.geometry, self.weight), True
+
+    def _widest(self) -> tuple[int, int]:
+        return widest(self.geometry)
 
     @property
     def work(self) -> int:

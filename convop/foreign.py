@@ -40,6 +40,10 @@ class Matrix(Operator):
         sparse = scipy.sparse.issparse(self.matrix)
         return int(self.matrix.nnz if sparse else np.count_nonzero(self.matrix)), True
 
+    def _widest(self) -> tuple[int, int]:
+        entries = scipy.sparse.coo_array(self.matrix)
+        return int(np.bincount(entries.row).max(initial=0)), int(np.bincount(entries.col).max(initial=0))
+
     @property
     def work(self) -> int:
         return -(-self._count()[0] // self.shape[0])

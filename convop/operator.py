@@ -90,7 +90,11 @@ class Operator(LinearOperator, abc.ABC):
 
     @abc.abstractmethod
     def _count(self) -> tuple[int, bool]:
-        """The entries of the matrix, and whether that is exact."""
+        """The entries of the matrix, or a number they do not exceed; and whether it is exact."""
+
+    def _widest(self) -> tuple[int, int]:
+        """Numbers that the entries of a row and of a column do not exceed."""
+        return self.shape[1], self.shape[0]
 
     @abc.abstractmethod
     def _recipe(self) -> tuple[Any, ...]:
@@ -420,7 +424,7 @@ def estimate(A: Any, format: str = "csr") -> Estimate:
     Returns
     -------
     Estimate
-        With `nnz`, `bytes`, `index_dtype`; `exact` is False where a lazy product or sum leaves only a guess.
+        With `nnz`, `bytes`, `index_dtype`; `exact` is False where a lazy product or sum leaves only upper bounds.
 
     Raises
     ------

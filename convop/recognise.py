@@ -9,8 +9,9 @@ from .boundary import canonical_pairs
 from .convolution import Convolution
 from .errors import GeometryError
 from .foreign import as_operator
-from .nearest import Axis, Entries, Nearest, nearest
+from .nearest import Entries, Nearest, nearest
 from .operator import Operator
+from .tap_window import Axis
 
 Structure = Literal["circulant", "toeplitz", "convolution", "none"]
 
@@ -74,7 +75,8 @@ def as_convolution(
     kernel_shape : int or tuple of int, optional
         Taps along each axis. They are placed where they explain most of `M`; where several places do alike, as the
         mode that fits the sizes would place them. (Where boundaries make taps share entries and there are more than a
-        few hundred places, the one is taken in which the kernel of any length has most energy.) By default as many as the entries of `M` that are not zero ask for.
+        few hundred places, the one is taken in which the kernel of any length has most energy.) By default as many as the
+        entries of `M` that are not zero ask for.
         A dilated kernel comes back with the zeros between its taps.
     max_bytes : int, optional
         Memory that the matrix of an operator may take; by default what the machine has free.

@@ -9,7 +9,7 @@ import scipy.sparse
 from numpy.typing import ArrayLike, NDArray
 
 from .algebra import product_rule, sum_rule
-from .apply.estimate import count
+from .apply.estimate import count, widest
 from .apply.extend import extend, fold
 from .apply.sparse import csr
 from .arguments import as_shape, per_axis, per_side
@@ -64,6 +64,9 @@ class Diagonal(Operator):
 
     def _count(self) -> tuple[int, bool]:
         return self.array.size, True
+
+    def _widest(self) -> tuple[int, int]:
+        return 1, 1
 
     def _recipe(self) -> tuple[Any, ...]:
         return Diagonal, self.array
@@ -143,6 +146,9 @@ class Select(Operator):
     def _count(self) -> tuple[int, bool]:
         return self.shape[0], True
 
+    def _widest(self) -> tuple[int, int]:
+        return 1, 1
+
     def _recipe(self) -> tuple[Any, ...]:
         return Select, self.in_shape, self.index, self.dtype
 
@@ -195,6 +201,9 @@ class Extend(Operator):
 
     def _count(self) -> tuple[int, bool]:
         return count(self.geometry, self._weight()), True
+
+    def _widest(self) -> tuple[int, int]:
+        return widest(self.geometry)
 
     def _recipe(self) -> tuple[Any, ...]:
         return Extend, self.geometry.spatial, self.geometry.padding, self.geometry.boundary, self.dtype
@@ -281,6 +290,9 @@ class Unfold(Operator):
 
     def _count(self) -> tuple[int, bool]:
         return count(self.geometry, self._weight()), True
+
+    def _widest(self) -> tuple[int, int]:
+        return widest(self.geometry)
 
     def _recipe(self) -> tuple[Any, ...]:
         g = self.geometry

@@ -34,7 +34,7 @@ FLOORS = (
         ("layers", "structured"),
     ),
     # rules
-    (("fuse", "nearest"), ("recognise",), ("explain", "order")),
+    (("fuse", "tap_window"), ("nearest",), ("recognise",), ("explain", "order")),
     # questions
     (("check", "spectrum"),),
     # inverting

@@ -120,7 +120,7 @@ def test_estimate(case):
     estimate, matrix = convop.estimate(case.operator), case.operator.tosparse()
     leaves = convop.Convolution | convop.Select | convop.Extend | convop.Unfold | convop.Diagonal | convop.Identity
     assert estimate.exact or not isinstance(case.operator, leaves)
-    assert matrix.nnz / 2 <= estimate.nnz <= matrix.nnz * 3  # lazy ones guess, before they are multiplied out
+    assert matrix.nnz <= estimate.nnz  # lazy ones give an upper bound, before they are multiplied out
     if estimate.exact:
         assert estimate.nnz == matrix.nnz
         assert estimate.bytes == matrix.data.nbytes + matrix.indices.nbytes + matrix.indptr.nbytes

@@ -21,7 +21,7 @@ FORMATS = ("csr", "csc", "coo")
 class Estimate:
     """What a sparse matrix will hold: `nnz` entries of `dtype` in `bytes`, with indices of `index_dtype`.
 
-    `exact` is False where `nnz` is a guess.
+    `exact` is False where `nnz` and `bytes` are upper bounds.
     """
 
     shape: tuple[int, int]
@@ -49,7 +49,7 @@ class Estimate:
         rows, columns = self.shape
         return (
             f"{rows:,} x {columns:,} {self.format.upper()} matrix of {self.dtype}: "
-            f"{'' if self.exact else 'about '}{self.nnz:,} entries, {self.index_dtype} indices, {human(self.bytes)}"
+            f"{'' if self.exact else 'at most '}{self.nnz:,} entries, {self.index_dtype} indices, {human(self.bytes)}"
         )
 
 
@@ -78,6 +78,19 @@ def count(geometry: Geometry, weight: NDArray) -> int:
             _count_columns(geometry, axis) for axis in range(geometry.ndim)
         )
     return _count_patterns(geometry, support)
+
+
+def widest(geometry: Geometry) -> tuple[int, int]:
+    """Numbers that the entries of a row and of a column do not exceed, whatever the kernel."""
+    row, column = geometry.channels_in // geometry.groups, geometry.channels_out // geometry.groups
+    for axis, k in enumerate(geometry.kernel):
+        n, m, s = geometry.spatial[axis], geometry.out_spatial[axis], geometry.stride[axis]
+        outside = [max(width, 0) for width in geometry.padding[axis]]
+        row *= min(n, k * (3 if "antireflective" in geometry.boundary[axis] else 1))
+        # A sample and its images are read by k outputs each; copies of the edge by all that reach outside.
+        images = 1 + sum(-(-width // n) for width in outside)
+        column *= min(m, k * images + sum(width // s + 1 for width in outside if width))
+    return row, column
 
 
 def _merges(geometry: Geometry, axis: int) -> bool:

@@ -10,14 +10,14 @@ import numpy as np
 import scipy.sparse
 from numpy.typing import NDArray
 
-from ..algebra import add, scale, sum_rule
+from ..algebra import add, sum_rule
 from ..arguments import Shape, as_int
-from ..composite import Adjoint, Conjugate, Scaled, Sum
+from ..composite import Adjoint, Conjugate, Scaled
 from ..convolution import Convolution
 from ..errors import GeometryError, ShapeError
 from ..foreign import as_operator
 from ..operator import Operator, Scalar
-from .channels import grouped, respects, ungrouped
+from .channels import grouped, respects
 
 Grid = tuple[tuple[Operator, ...], ...]
 
@@ -134,7 +134,7 @@ class Lifted(Operator):
 
     @cached_property
     def _one(self) -> Convolution | None:
-        return None if _why_not_one(self) else _lowered(self)
+        return None if why_not_one(self) else lowered(self)
 
     def _forward(self, x: NDArray) -> NDArray:
         if self._one is not None:
@@ -234,115 +234,7 @@ def _require_shapes(block: Operator, in_shape: Shape, out_shape: Shape, o: int, 
         )
 
 
-def lift(A: Any) -> Lifted:
-    """The grid of single-channel operators that a multi-channel operator is made of.
-
-    Parameters
-    ----------
-    A : Operator
-        A convolution between arrays with channels, as `conv_layer` makes them; or sums, multiples and adjoints of
-        such (`conv_transpose_layer`).
-
-    Returns
-    -------
-    Lifted
-        `L[o, i]` maps channel `i` of the input, an array without a channel axis, to its part in channel `o` of the
-        output. Blocks that groups keep apart are zero kernels of the same geometry.
-
-    Raises
-    ------
-    GeometryError
-        If the operator has no channels.
-
-    Examples
-    --------
-    >>> import numpy as np, convop
-    >>> A = convop.conv_layer(np.ones((4, 2, 3, 3)), (2, 8, 8), stride=2, padding=1)
-    >>> L = convop.lift(A)
-    >>> L.channels, L[3, 1].out_shape
-    ((4, 2), (4, 4))
-    >>> convop.lower(L).geometry == A.geometry
-    True
-    """
-    return _lift(as_operator(A))
-
-
-def _lift(operator: Operator) -> Lifted:
-    if isinstance(operator, Lifted):
-        return operator
-    if isinstance(operator, Convolution) and operator.geometry.lifted:
-        return _of_convolution(operator)
-    if isinstance(operator, Scaled):
-        return _lift(operator.operator)._map(lambda block: scale(block, operator.dtype.type(operator.scalar)))
-    if isinstance(operator, Adjoint | Conjugate):
-        inner = _lift(operator.operator)
-        answer = inner.H if isinstance(operator, Adjoint) else inner.conj()
-        assert isinstance(answer, Lifted)
-        return answer
-    if isinstance(operator, Sum):
-        first, *others = map(_lift, operator.terms)
-        for other in others:
-            first = _added(first, other)
-        return first
-    if isinstance(operator, Convolution):
-        raise GeometryError(
-            f"{operator!r} has no channel axis, so it is its own only block; for a grid of one make it with "
-            f"conv_layer(weight (1, 1, *taps), (1, *in_shape))"
-        )
-    raise GeometryError(
-        f"{operator!r} is not known as a grid of channels; give a convolution with channels (conv_layer), or the "
-        f"blocks: Lifted([[A, B], [C, D]])"
-    )
-
-
-def _of_convolution(A: Convolution) -> Lifted:
-    weight = ungrouped(A.weight, A.geometry.groups)
-    geometry = replace(A.geometry, channels_out=1, channels_in=1, groups=1, lifted=False)
-    blocks = [
-        [Convolution.of(geometry, kernel[None, None], A.convention, A._asked) for kernel in row] for row in weight
-    ]
-    return Lifted(blocks, A.geometry.groups)
-
-
-def lower(L: Any) -> Convolution:
-    """The multi-channel convolution that a grid of convolutions is; the inverse of `lift`.
-
-    Parameters
-    ----------
-    L : Lifted or nested sequence of Convolution
-        The grid, all of one geometry.
-
-    Returns
-    -------
-    Convolution
-        With the kernels of the blocks; in groups where `L.groups` says so.
-
-    Raises
-    ------
-    GeometryError
-        If a block is not a convolution, or not of the geometry of the first; it says which.
-
-    Examples
-    --------
-    >>> import convop
-    >>> blur, edge = convop.Convolution([1.0, 2.0, 1.0], 6), convop.Convolution([1.0, 0.0, -1.0], 6)
-    >>> convop.lower([[blur], [edge]])
-    <Convolution 3: 1x6 -> 2x6, float64, direct>
-    """
-    grid = L if isinstance(L, Lifted) else _as_grid(L)
-    problem = _why_not_one(grid)
-    if problem:
-        raise GeometryError(problem)
-    return _lowered(grid)
-
-
-def _as_grid(L: Any) -> Lifted:
-    if not isinstance(L, Sequence) or not all(isinstance(row, Sequence) for row in L):
-        raise GeometryError(f"lower takes a Lifted or rows of operators, got {L!r}; make one with lift(A)")
-    return Lifted(L)
-
-
-def _why_not_one(L: Lifted) -> str:
+def why_not_one(L: Lifted) -> str:
     """What keeps a grid from being one convolution; "" for nothing."""
     first = L.blocks[0][0]
     for o, i, block in L._each():
@@ -368,7 +260,7 @@ def _differences(block: Convolution, first: Convolution) -> str:
     )
 
 
-def _lowered(L: Lifted) -> Convolution:
+def lowered(L: Lifted) -> Convolution:
     rows = [[block for block in row if isinstance(block, Convolution)] for row in L.blocks]
     first = rows[0][0]
     weight = np.stack([np.stack([block.weight[0, 0].astype(L.dtype) for block in row]) for row in rows])
@@ -382,7 +274,7 @@ def _lowered(L: Lifted) -> Convolution:
 
 
 @sum_rule(Lifted, Lifted)
-def _added(a: Lifted, b: Lifted) -> Any:
+def added(a: Lifted, b: Lifted) -> Any:
     """Grids add block by block."""
     rows = [[_sum(*both) for both in zip(*pair, strict=True)] for pair in zip(a.blocks, b.blocks, strict=True)]
     return _grid(rows, math.gcd(a.groups, b.groups))
