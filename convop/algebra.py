@@ -84,9 +84,10 @@ def add(a: Operator, b: Operator) -> Operator:
     """`a + b`: terms that a rule makes one are one."""
     for side, first, second in (("take", a.in_shape, b.in_shape), ("give", a.out_shape, b.out_shape)):
         joined(first, second, f"A + B: they {side} arrays of shape {first} and {second}")
-    terms = list(_terms(a))
-    for term in _terms(b):
-        _add_term(terms, term)
+    dtype = np.result_type(a.dtype, b.dtype)
+    terms: list[Operator] = []
+    for term in (*_terms(a), *_terms(b)):
+        _add_term(terms, term.widened(dtype) if isinstance(term, Scaled) else term)
     return terms[0] if len(terms) == 1 else Sum(tuple(terms))
 
 

@@ -133,6 +133,14 @@ class Blocks(Operator):
         counts = [block._count() for _, _, block in self.blocks]
         return sum(entries for entries, _ in counts), all(exact for _, exact in counts)
 
+    def _widest(self) -> tuple[int, int]:
+        rows, columns = defaultdict(int), defaultdict(int)
+        for row, column, block in self.blocks:
+            widest = block._widest()
+            rows[row] += widest[0]
+            columns[column] += widest[1]
+        return max(rows.values(), default=0), max(columns.values(), default=0)
+
     @property
     def explicit(self) -> bool:
         return all(block.explicit for _, _, block in self.blocks)

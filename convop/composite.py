@@ -171,13 +171,20 @@ class _Wrapper(Operator):
 
 
 class Scaled(_Wrapper):
-    """A number times an operator."""
+    """A number times an operator.
 
-    def __init__(self, operator: Operator, scalar: Scalar, dtype: np.dtype) -> None:
-        # Rounded once, so that signals of a wider type see the same operator as its matrix.
-        self.operator = operator
-        self.scalar = dtype.type(scalar) if np.iscomplexobj(scalar) else np.finfo(dtype).dtype.type(scalar)
+    `number` is what was given; `scalar` is rounded to `dtype`, so that signals of a wider type see the same
+    operator as its matrix. In sums and products with wider operators the number is taken as it was given.
+    """
+
+    def __init__(self, operator: Operator, number: Scalar, dtype: np.dtype) -> None:
+        self.operator, self.number = operator, number
+        self.scalar = dtype.type(number) if np.iscomplexobj(number) else np.finfo(dtype).dtype.type(number)
         super().__init__(operator.in_shape, operator.out_shape, dtype)
+
+    def widened(self, dtype: np.dtype) -> "Scaled":
+        """The same number times the operator, in a precision that is at least `dtype`."""
+        return Scaled(self.operator, self.number, np.result_type(self.dtype, dtype))
 
     def _times(self, x: NDArray, scalar: Scalar) -> NDArray:
         dtype = np.result_type(self.dtype, x.dtype)
@@ -191,16 +198,16 @@ class Scaled(_Wrapper):
 
     def spread(self, other: Operator) -> Operator:
         """`other` multiplied by this scalar, in at least this precision."""
-        return other._scaled(self.scalar, np.result_type(self.dtype, other.dtype))
+        return other._scaled(self.number, np.result_type(self.dtype, other.dtype))
 
     def _adjoint(self) -> Operator:
-        return Scaled(self.operator.H, self.scalar.conjugate(), self.dtype)
+        return Scaled(self.operator.H, self.number.conjugate(), self.dtype)
 
     def _conjugate(self) -> Operator:
-        return Scaled(self.operator.conj(), self.scalar.conjugate(), self.dtype)
+        return Scaled(self.operator.conj(), self.number.conjugate(), self.dtype)
 
     def _scaled(self, scalar: Scalar, dtype: np.dtype) -> Operator:
-        return Scaled(self.operator, scalar * self.scalar, dtype)
+        return Scaled(self.operator, scalar * self.number, dtype)
 
     def _csr(self, max_bytes: int | None) -> scipy.sparse.csr_array:
         matrix = self.operator._csr(max_bytes)
@@ -208,10 +215,10 @@ class Scaled(_Wrapper):
         return scipy.sparse.csr_array((data, matrix.indices, matrix.indptr), shape=self.shape)
 
     def using(self, method: str) -> Operator:
-        return Scaled(self.operator.using(method), self.scalar, self.dtype)
+        return Scaled(self.operator.using(method), self.number, self.dtype)
 
     def _recipe(self) -> tuple[Any, ...]:
-        return Scaled, self.operator, self.scalar, self.dtype
+        return Scaled, self.operator, self.number, self.dtype
 
     def _describe(self) -> str:
         return f"{self.scalar:.6g} times"

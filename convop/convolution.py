@@ -123,14 +123,20 @@ class Convolution(Operator):
     @cached_property
     def kernel(self) -> NDArray:
         """The kernel as its door takes it, read-only: convolution order, or a layer's weight."""
-        return np.flip(self.weight[0, 0]) if self.convention == "convolution" else self.weight
+        kernel = self.weight if self.geometry.lifted else self.weight[0, 0]
+        return self._ordered(kernel)
+
+    def _ordered(self, kernel: NDArray) -> NDArray:
+        """From correlation order to that of `convention`, or back."""
+        taps = tuple(range(-self.geometry.ndim, 0))
+        return np.flip(kernel, taps) if self.convention == "convolution" else kernel
 
     def with_kernel(self, kernel: ArrayLike) -> "Convolution":
         """The same geometry with another kernel of the same shape."""
         values = as_coefficients(kernel, "the kernel")
         if values.shape != self.kernel.shape:
             raise GeometryError(f"with_kernel needs a kernel of shape {self.kernel.shape}, got {values.shape}")
-        weight = np.flip(values)[None, None] if self.convention == "convolution" else values
+        weight = self._ordered(values).reshape(self.geometry.weight_shape)
         return Convolution.of(self.geometry, weight, self.convention, self._asked)
 
     def kernel_operator(self, x: ArrayLike) -> Operator:

@@ -272,7 +272,7 @@ def _add_multiple(a: Convolution, scaled: Scaled) -> Any:
     if not isinstance(scaled.operator, Identity):
         return NotImplemented
     one = _as_convolution(Identity(scaled.operator.in_shape, scaled.dtype), a.geometry, a.convention)
-    return add_kernels(a, one._scaled(scaled.scalar, scaled.dtype))
+    return add_kernels(a, one._scaled(scaled.number, scaled.dtype))
 
 
 @sum_rule(Scaled, Convolution)

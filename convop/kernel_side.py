@@ -38,14 +38,20 @@ class KernelOperator(Operator):
     """
 
     def __init__(
-        self, geometry: Geometry, signal: NDArray, batch: Shape, out_shape: Shape, convention: str, method: str
+        self,
+        geometry: Geometry,
+        signal: NDArray,
+        batch: Shape,
+        in_shape: Shape,
+        out_shape: Shape,
+        convention: str,
+        method: str,
     ) -> None:
         if method not in _METHODS:
             raise GeometryError(f"method {method!r} cannot serve a kernel operator; use one of {', '.join(_METHODS)}")
         self.geometry, self.signal, self.batch, self.convention = geometry, signal, batch, convention
         self.method, self._output = method, out_shape
         signal.setflags(write=False)
-        in_shape = geometry.kernel if convention == "convolution" else geometry.weight_shape
         super().__init__(in_shape, batch + out_shape, signal.dtype)
 
     @classmethod
@@ -66,14 +72,15 @@ class KernelOperator(Operator):
             channels=(g.channels_out, g.channels_in), groups=g.groups, lifted=True,
         )  # fmt: skip
         method = convolution.method if convolution._asked in _METHODS[1:] else "auto"
-        return cls(valid, signal, array.shape[:rank], g.out_shape, convolution.convention, method)
+        kernel_shape = convolution.kernel.shape
+        return cls(valid, signal, array.shape[:rank], kernel_shape, g.out_shape, convolution.convention, method)
 
     def using(self, method: str) -> "KernelOperator":
         """The same operator, applied by `method`."""
         return self._with(self.signal, method)
 
     def _with(self, signal: NDArray, method: str) -> "KernelOperator":
-        return KernelOperator(self.geometry, signal, self.batch, self._output, self.convention, method)
+        return KernelOperator(self.geometry, signal, self.batch, self.in_shape, self._output, self.convention, method)
 
     # Applying. Kernels come in batches too: they are more output channels of one convolution.
 
@@ -187,7 +194,8 @@ class KernelOperator(Operator):
         return max(self.geometry.work, -(-self.geometry.work * self.shape[0] // self.shape[1]))
 
     def _recipe(self) -> tuple[Any, ...]:
-        return KernelOperator, self.geometry, self.signal, self.batch, self._output, self.convention, self.method
+        parts = (self.geometry, self.signal, self.batch, self.in_shape, self._output, self.convention, self.method)
+        return KernelOperator, *parts
 
     def _describe(self) -> str:
         return f"Convolution by its kernel {'x'.join(map(str, self.geometry.kernel))}"

@@ -145,7 +145,8 @@ class Operator(LinearOperator, abc.ABC):
     def _run(self, apply: Callable[[NDArray], NDArray], x: NDArray, batch: Shape, out_shape: Shape) -> NDArray:
         if x.size == 0:
             return np.zeros(batch + out_shape, np.result_type(self.dtype, x.dtype))
-        return apply(x)
+        # At the operator's precision from the start, so that no narrower part of it rounds on the way.
+        return apply(x.astype(np.result_type(x.dtype, np.finfo(self.dtype).dtype), copy=False))
 
     def _flat(self, x: ArrayLike, adjoint: bool) -> NDArray:
         """Apply to vectors along the last axis."""
@@ -245,6 +246,8 @@ class Operator(LinearOperator, abc.ABC):
         factor = as_factor(other)
         if factor is not None:
             return product(self, factor)
+        if getattr(other, "__array_ufunc__", np) is None:  # no array either: it knows what the product is
+            return NotImplemented
         array = np.asarray(other)
         return self.matvec(array) if array.ndim == 1 else self.matmat(array)
 

@@ -73,11 +73,10 @@ def as_convolution(
     stride : int or tuple of int
         Step between outputs.
     kernel_shape : int or tuple of int, optional
-        Taps along each axis. They are placed where they explain most of `M`; where several places do alike, as the
-        mode that fits the sizes would place them. (Where boundaries make taps share entries and there are more than a
-        few hundred places, the one is taken in which the kernel of any length has most energy.) By default as many as the
-        entries of `M` that are not zero ask for.
-        A dilated kernel comes back with the zeros between its taps.
+        Taps along each axis, by default as many as the entries of `M` that are not zero ask for. They are placed where
+        they explain most of `M`; where several places do alike, as the mode that fits the sizes would place them.
+        (Where boundaries make taps share entries and there are more than a few hundred places, the one is taken in
+        which the kernel of any length has most energy.) A dilated kernel comes back with the zeros between its taps.
     max_bytes : int, optional
         Memory that the matrix of an operator may take; by default what the machine has free.
 
@@ -119,7 +118,7 @@ def as_convolution(
     axes = [
         Axis(*each) for each in zip(source[-ndim:], target[-ndim:], steps, canonical_pairs(boundary, ndim), strict=True)
     ]
-    matrix = operator._csr(max_bytes) if operator.explicit else operator.toarray(max_bytes=max_bytes)
+    matrix = operator.tosparse(max_bytes=max_bytes) if operator.explicit else operator.toarray(max_bytes=max_bytes)
     entries = Entries.of(matrix, target, source, ndim)
     found = nearest(entries, axes, taps, bool(channels))
     return Recognised(*found, _structure(entries, axes, found, taps, bool(channels)))

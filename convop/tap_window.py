@@ -10,7 +10,7 @@ import scipy.sparse
 from numpy.typing import NDArray
 
 from .arguments import Shape
-from .boundary import Pair
+from .boundary import NEEDS_TWO_SAMPLES, Pair
 from .geometry import Geometry
 
 Ints = NDArray[np.int64]
@@ -34,7 +34,8 @@ class Axis:
     @property
     def folds(self) -> bool:
         """Whether different taps can come to the same entry."""
-        return not self.periodic and set(self.boundary) != {"zero"} and self.n > 1
+        nothing = self.n == 1 and not NEEDS_TWO_SAMPLES.isdisjoint(self.boundary)  # to reflect: no tap reads outside
+        return not self.periodic and set(self.boundary) != {"zero"} and not nothing
 
     def lags(self, i: Ints, j: Ints) -> Ints:
         """The lag of each entry, were nothing extended; on a periodic axis the one nearest to zero."""

@@ -55,8 +55,7 @@ def zero(rng, inside):
     if not inside and least < 1:
         d, least = s + 1, (k - 1) * (s + 1) + 1 - s
     before = max(least, 0) if inside else least - 1
-    axis = Axis(int(rng.integers(5, 8)), (2, k), (1, d), (1, s), ((1, 0), (before, k * d)), ("zero", "zero"))
-    return axis
+    return Axis(int(rng.integers(5, 8)), (2, k), (1, d), (1, s), ((1, 0), (before, k * d)), ("zero", "zero"))
 
 
 def replicate(rng, inside):

@@ -562,6 +562,22 @@ def test_a_real_operator_may_have_a_complex_function():
     assert single.apply_function(np.abs).dtype == np.float32
 
 
+def test_rounding_does_not_choose_the_side_of_a_branch_cut():
+    for seed in range(5):
+        A, shift = (
+            conv((3, 3), (7, 11), seed),
+            convop.Convolution([[1.0, 0.0]], (7, 11), boundary="periodic", center=(0, 1)),
+        )
+        # Negative definite; its symbol is real but for rounding, as its factors' transforms round apart.
+        C = -1 * as_circulant(A.H @ shift.H) @ as_circulant(shift @ A) - convop.Identity((7, 11), "float64")
+        assert np.abs(C.symbol.imag).max() > 0
+        negative = C.toarray()
+        root = C.apply_function(np.sqrt)
+        check(root @ root, negative, "complex128")
+        assert error(root.toarray(), 1j * scipy.linalg.sqrtm(-negative)) <= 1e-12
+        assert np.abs(root.toarray().real).max() <= 1e-12 * np.abs(root.toarray()).max()
+
+
 def test_functions_of_normal_blocks_with_equal_eigenvalues():
     rotation = convop.conv_layer(np.kron(np.eye(2), [[0.0, -1.0], [1.0, 0.0]])[..., None], (4, 6))
     C = as_circulant(rotation) @ as_circulant(convop.conv_layer(np.eye(4)[..., None] * [1.0, 0.5, 0.0], (4, 6),

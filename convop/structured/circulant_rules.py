@@ -148,7 +148,7 @@ def _(A: Conjugate, dtype: np.dtype) -> BlockCirculant:
 
 @_circulant.register
 def _(A: Scaled, dtype: np.dtype) -> BlockCirculant:
-    return _same(_circulant(A.operator, dtype)._scaled(A.scalar, np.result_type(A.dtype, dtype)))
+    return _same(_circulant(A.operator, dtype)._scaled(A.number, np.result_type(A.dtype, dtype)))
 
 
 @_circulant.register

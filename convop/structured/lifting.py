@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from ..algebra import scale
 from ..composite import Adjoint, Conjugate, Scaled, Sum
 from ..convolution import Convolution
 from ..errors import GeometryError
@@ -53,7 +52,7 @@ def _lift(operator: Operator) -> Lifted:
     if isinstance(operator, Convolution) and operator.geometry.lifted:
         return _of_convolution(operator)
     if isinstance(operator, Scaled):
-        return _lift(operator.operator)._map(lambda block: scale(block, operator.dtype.type(operator.scalar)))
+        return _lift(operator.operator)._map(lambda block: block._scaled(operator.number, operator.dtype))
     if isinstance(operator, Adjoint | Conjugate):
         inner = _lift(operator.operator)
         answer = inner.H if isinstance(operator, Adjoint) else inner.conj()

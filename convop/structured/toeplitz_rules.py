@@ -164,7 +164,7 @@ def _is_identity(operator: Operator) -> bool:
 def _identity_like(operator: Operator, other: BlockToeplitz) -> BlockToeplitz:
     """A multiple of the identity, its channels told apart as those of `other` are."""
     if isinstance(operator, Scaled) and isinstance(operator.operator, Identity):
-        number = operator.dtype.type(operator.scalar)
+        number = np.result_type(operator.dtype, other.dtype).type(operator.number)
         return _multiple_of_identity(operator.operator, number, other.lifted)
     assert isinstance(operator, Identity)
     return _multiple_of_identity(operator, 1, other.lifted)
