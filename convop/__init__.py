@@ -1,15 +1,13 @@
 """Convolutions as sparse matrices and linear operators: exact adjoints, exact composition, checks."""
 
-from . import check as check
-from . import psf as psf
-from .affine import Affine as Affine
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from .algebra import Identity as Identity
 from .apply.estimate import Estimate as Estimate
 from .composite import Product as Product
 from .composite import Sum as Sum
 from .convolution import Convolution as Convolution
-from .differences import gradient as gradient
-from .differences import laplacian as laplacian
 from .errors import CheckFailed as CheckFailed
 from .errors import ConvopError as ConvopError
 from .errors import DTypeError as DTypeError
@@ -25,22 +23,63 @@ from .layers import conv_layer as conv_layer
 from .layers import conv_transpose_layer as conv_transpose_layer
 from .operator import Operator as Operator
 from .operator import estimate as estimate
-from .order import optimal_order as optimal_order
-from .recognise import as_convolution as as_convolution
 from .selection import Diagonal as Diagonal
 from .selection import Extend as Extend
 from .selection import Select as Select
 from .selection import Unfold as Unfold
-from .stacking import block as block
-from .stacking import block_diag as block_diag
-from .stacking import hstack as hstack
-from .stacking import vstack as vstack
-from .structured.circulant import BlockCirculant as BlockCirculant
-from .structured.circulant_rules import as_circulant as as_circulant
-from .structured.lifted import Lifted as Lifted
-from .structured.lifting import lift as lift
-from .structured.lifting import lower as lower
-from .structured.toeplitz import BlockToeplitz as BlockToeplitz
-from .structured.toeplitz_rules import as_toeplitz as as_toeplitz
+
+if TYPE_CHECKING:
+    from . import check as check
+    from . import psf as psf
+    from .affine import Affine as Affine
+    from .differences import gradient as gradient
+    from .differences import laplacian as laplacian
+    from .order import optimal_order as optimal_order
+    from .recognise import as_convolution as as_convolution
+    from .stacking import block as block
+    from .stacking import block_diag as block_diag
+    from .stacking import hstack as hstack
+    from .stacking import vstack as vstack
+    from .structured.circulant import BlockCirculant as BlockCirculant
+    from .structured.circulant_rules import as_circulant as as_circulant
+    from .structured.lifted import Lifted as Lifted
+    from .structured.lifting import lift as lift
+    from .structured.lifting import lower as lower
+    from .structured.toeplitz import BlockToeplitz as BlockToeplitz
+    from .structured.toeplitz_rules import as_toeplitz as as_toeplitz
 
 __version__ = "0.1.0"
+
+# Loaded on first use, so that importing convop stays fast.
+_LATER = {
+    "check": ".check",
+    "psf": ".psf",
+    "Affine": ".affine",
+    "gradient": ".differences",
+    "laplacian": ".differences",
+    "optimal_order": ".order",
+    "as_convolution": ".recognise",
+    "block": ".stacking",
+    "block_diag": ".stacking",
+    "hstack": ".stacking",
+    "vstack": ".stacking",
+    "BlockCirculant": ".structured.circulant_rules",  # the class together with its rules
+    "as_circulant": ".structured.circulant_rules",
+    "Lifted": ".structured.lifted",
+    "lift": ".structured.lifting",
+    "lower": ".structured.lifting",
+    "BlockToeplitz": ".structured.toeplitz_rules",
+    "as_toeplitz": ".structured.toeplitz_rules",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATER:
+        raise AttributeError(f"module 'convop' has no attribute {name!r}")
+    module = import_module(_LATER[name], __name__)
+    value = globals()[name] = getattr(module, name, module)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LATER})

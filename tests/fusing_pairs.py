@@ -92,7 +92,7 @@ def even(rng, inside):
 def pointwise(rng, inside):
     """One inner tap on the sample itself commutes with every extension; one beside it does not."""
     name = str(rng.choice([*EVEN, "replicate"]))
-    pads = (0, 0) if inside else (1, -1)
+    pads = (0, 0) if inside else (1, 0)
     if not inside:
         name = "replicate"
     return Axis(int(rng.integers(4, 8)), (3, 1 if inside else 2), (1, 1), (1, 1), ((1, 1), pads), (name, name))
@@ -130,8 +130,6 @@ def pair(rng, rule, inside):
             "groups": groups[which],
             "boundary": tuple(axis.boundary[which] for axis in axes),
         }
-        if min(p for pads in options["padding"] for p in pads) < 0:
-            return None
         try:
             built.append(convop.conv_layer(weight, (c_in, *sizes), **options))
         except GeometryError:

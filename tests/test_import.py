@@ -30,10 +30,20 @@ def test_import_loads_nothing_heavy():
 
 def test_every_public_name_is_in_the_reference():
     surface = ast.parse((ROOT / "convop/__init__.py").read_text())
-    imported = [node for node in surface.body if isinstance(node, ast.ImportFrom)]
+    imported = [node for node in ast.walk(surface) if isinstance(node, ast.ImportFrom)]
     names = {alias.asname for node in imported for alias in node.names if alias.asname}
     listed = {line.strip() for line in (ROOT / "docs/reference.rst").read_text().splitlines()}
     assert names - listed == {"check", "psf"}  # these have sections of their own
+
+
+def test_names_that_load_later_are_all_there():
+    surface = ast.parse((ROOT / "convop/__init__.py").read_text())
+    imported = [node for node in ast.walk(surface) if isinstance(node, ast.ImportFrom)]
+    names = sorted(alias.asname for node in imported for alias in node.names if alias.asname)
+    found = python(f"import convop; print(*[getattr(convop, n).__name__.split('.')[-1] for n in {names}])")
+    assert found.split() == names
+    listed = python("import convop; print(*dir(convop))").split()
+    assert sorted(set(names) - set(listed)) == []
 
 
 def test_everything_but_the_neighbours_works_without_them():

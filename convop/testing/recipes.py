@@ -99,4 +99,3 @@ def transpose_layer(dice: Dice, limits: Limits = ALL) -> TransposeSpec:
     weight = dice.kernel((groups * per_group_in, per_group_out, *taps), limits.dtypes)
     in_shape = (groups * per_group_in, *spatial)
     return TransposeSpec(weight, in_shape, stride, tuple(padding), tuple(more), dilation, groups)
-
