@@ -22,11 +22,15 @@ from .foreign import as_operator as as_operator
 from .layers import conv_layer as conv_layer
 from .layers import conv_transpose_layer as conv_transpose_layer
 from .operator import Operator as Operator
-from .operator import estimate as estimate
 from .selection import Diagonal as Diagonal
 from .selection import Extend as Extend
 from .selection import Select as Select
 from .selection import Unfold as Unfold
+from .sizing import estimate as estimate
+from .stacking import block as block
+from .stacking import block_diag as block_diag
+from .stacking import hstack as hstack
+from .stacking import vstack as vstack
 
 if TYPE_CHECKING:
     from . import check as check
@@ -36,10 +40,6 @@ if TYPE_CHECKING:
     from .differences import laplacian as laplacian
     from .order import optimal_order as optimal_order
     from .recognise import as_convolution as as_convolution
-    from .stacking import block as block
-    from .stacking import block_diag as block_diag
-    from .stacking import hstack as hstack
-    from .stacking import vstack as vstack
     from .structured.circulant import BlockCirculant as BlockCirculant
     from .structured.circulant_rules import as_circulant as as_circulant
     from .structured.lifted import Lifted as Lifted
@@ -50,6 +50,51 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
+__all__ = [  # also for a star import, which knows nothing of what loads later
+    "Affine",
+    "BlockCirculant",
+    "BlockToeplitz",
+    "CheckFailed",
+    "Convolution",
+    "ConvopError",
+    "DTypeError",
+    "Diagonal",
+    "Estimate",
+    "Extend",
+    "GeometryError",
+    "Identity",
+    "Lifted",
+    "MemoryBudgetError",
+    "MissingDependency",
+    "NotConverged",
+    "NotLinearError",
+    "Operator",
+    "Product",
+    "Select",
+    "ShapeError",
+    "Sum",
+    "Unfold",
+    "as_circulant",
+    "as_convolution",
+    "as_operator",
+    "as_toeplitz",
+    "block",
+    "block_diag",
+    "check",
+    "conv_layer",
+    "conv_transpose_layer",
+    "estimate",
+    "explain",
+    "gradient",
+    "hstack",
+    "laplacian",
+    "lift",
+    "lower",
+    "optimal_order",
+    "psf",
+    "vstack",
+]
+
 # Loaded on first use, so that importing convop stays fast.
 _LATER = {
     "check": ".check",
@@ -59,16 +104,12 @@ _LATER = {
     "laplacian": ".differences",
     "optimal_order": ".order",
     "as_convolution": ".recognise",
-    "block": ".stacking",
-    "block_diag": ".stacking",
-    "hstack": ".stacking",
-    "vstack": ".stacking",
-    "BlockCirculant": ".structured.circulant_rules",  # the class together with its rules
+    "BlockCirculant": ".structured.circulant",
     "as_circulant": ".structured.circulant_rules",
     "Lifted": ".structured.lifted",
     "lift": ".structured.lifting",
     "lower": ".structured.lifting",
-    "BlockToeplitz": ".structured.toeplitz_rules",
+    "BlockToeplitz": ".structured.toeplitz",
     "as_toeplitz": ".structured.toeplitz_rules",
 }
 

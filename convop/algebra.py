@@ -5,7 +5,6 @@ A rule is exact or answers NotImplemented; then the lazy product or sum stands.
 """
 
 from collections.abc import Callable
-from functools import reduce
 from typing import Any, cast
 
 import numpy as np
@@ -16,7 +15,7 @@ from .arguments import as_int, as_shape
 from .composite import Product, Scaled, Sum
 from .dtypes import as_dtype, working
 from .errors import GeometryError
-from .operator import Operator, Scalar, joined
+from .operator import Operator, Scalar, combines, joined
 
 Rule = Callable[[Any, Any], Any]
 _PRODUCT_RULES: dict[tuple[type, type], Rule] = {}
@@ -56,6 +55,7 @@ def _combined(rules: dict[tuple[type, type], Rule], a: Operator, b: Operator) ->
     return NotImplemented
 
 
+@combines("product")
 def product(a: Operator, b: Operator) -> Operator:
     """`a @ b`: scalars in front, adjacent factors fused where a rule says so."""
     joined(a.in_shape, b.out_shape, f"A @ B: A takes arrays of shape {a.in_shape}, B gives {b.out_shape}")
@@ -80,6 +80,7 @@ def _factors(a: Operator) -> tuple[Operator, ...]:
     return a.factors if isinstance(a, Product) else (a,)
 
 
+@combines("sum")
 def add(a: Operator, b: Operator) -> Operator:
     """`a + b`: terms that a rule makes one are one."""
     for side, first, second in (("take", a.in_shape, b.in_shape), ("give", a.out_shape, b.out_shape)):
@@ -105,26 +106,37 @@ def _add_term(terms: list[Operator], term: Operator) -> None:
     terms.append(term)
 
 
+@combines("multiple")
 def scale(a: Operator, scalar: Any) -> Operator:
     """`scalar * a`; Python numbers leave the precision as it is, numpy's count as numpy counts them."""
     number = cast(Any, scalar[()] if isinstance(scalar, np.ndarray) else scalar)
-    if isinstance(number, (bool, np.bool_, np.integer)):
-        number = int(number)
-    if not np.isfinite(number):
-        raise GeometryError(f"an operator cannot be multiplied by {number!r}; use a finite number")
+    if not isinstance(number, (complex, np.inexact)):  # ints and fractions are as weak as Python's floats
+        try:
+            number = float(number)
+        except OverflowError:
+            raise GeometryError("an operator cannot be multiplied by an int that no float holds") from None
     if isinstance(number, np.generic):
         working(number.dtype, a.dtype, "the number")  # refuses what convop does not compute with
     dtype = np.result_type(np.empty(0, a.dtype), number)
+    with np.errstate(over="ignore"):
+        rounded = np.asarray(number, np.result_type(dtype, np.complex64))
+    if not np.isfinite(rounded):
+        raise GeometryError(f"an operator of {dtype} cannot be multiplied by {number!r}; use a finite number")
     if number == 1 and dtype == a.dtype:
         return a
     return a._scaled(cast(Scalar, number), dtype)
 
 
+@combines("power")
 def power(a: Operator, exponent: object) -> Operator:
     """`a @ a @ ... @ a`."""
     times = as_int(exponent, "the exponent of an operator", 0)
     joined(a.in_shape, a.out_shape, f"A ** n: A maps {a.in_shape} to {a.out_shape}")
-    return reduce(product, [a] * times) if times else Identity(a.in_shape, a.dtype)
+    if times < 2:
+        return a if times else Identity(a.in_shape, a.dtype)
+    half = power(a, times // 2)
+    square = product(half, half)
+    return product(square, a) if times % 2 else square
 
 
 class Identity(Operator):

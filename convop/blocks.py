@@ -123,7 +123,8 @@ class Blocks(Operator):
         for column, block in blocks:
             if bounds[column] > end:
                 pieces.append(scipy.sparse.csr_array((height, bounds[column] - end), dtype=self.dtype))
-            pieces.append(block._csr(max_bytes))
+            piece = block._csr(max_bytes)
+            pieces.append(piece.astype(np.result_type(piece.dtype, self.dtype), copy=False))
             end = bounds[column + 1]
         if bounds[-1] > end:
             pieces.append(scipy.sparse.csr_array((height, bounds[-1] - end), dtype=self.dtype))

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from .apply.estimate import Estimate
 from .arguments import Shape
 from .memory import require_bytes
-from .operator import Operator, Scalar, joined
+from .operator import Operator, Scalar, combines, joined
 
 
 class Product(Operator):
@@ -35,15 +35,13 @@ class Product(Operator):
         return y
 
     def _adjoint(self) -> Operator:
-        from .algebra import product
-
-        return reduce(product, (factor.H for factor in reversed(self.factors)))
+        return reduce(lambda a, b: a @ b, (factor.H for factor in reversed(self.factors)))
 
     def _conjugate(self) -> Operator:
         return Product(tuple(factor.conj() for factor in self.factors))
 
     def _csr(self, max_bytes: int | None) -> scipy.sparse.csr_array:
-        matrices = (factor._csr(max_bytes) for factor in self.factors)
+        matrices = (_in_double(factor._csr(max_bytes)) for factor in self.factors)
         return _canonical(reduce(lambda a, b: _multiplied(a, b, max_bytes), matrices))
 
     def _count(self) -> tuple[int, bool]:
@@ -116,7 +114,7 @@ class Sum(Operator):
         return Sum(tuple(term.conj() for term in self.terms))
 
     def _csr(self, max_bytes: int | None) -> scipy.sparse.csr_array:
-        matrices = (term._csr(max_bytes) for term in self.terms)
+        matrices = (_in_double(term._csr(max_bytes)) for term in self.terms)
         return _canonical(reduce(lambda a, b: _added(a, b, max_bytes), matrices))
 
     def _count(self) -> tuple[int, bool]:
@@ -170,6 +168,7 @@ class _Wrapper(Operator):
         return super()._lines() + _indented((self.operator,))
 
 
+@combines("scaled")
 class Scaled(_Wrapper):
     """A number times an operator.
 
@@ -211,7 +210,8 @@ class Scaled(_Wrapper):
 
     def _csr(self, max_bytes: int | None) -> scipy.sparse.csr_array:
         matrix = self.operator._csr(max_bytes)
-        data = matrix.data.astype(self.dtype) * self.dtype.type(self.scalar)
+        dtype = np.result_type(matrix.dtype, self.dtype)
+        data = matrix.data.astype(dtype) * dtype.type(self.scalar)
         return scipy.sparse.csr_array((data, matrix.indices, matrix.indptr), shape=self.shape)
 
     def using(self, method: str) -> Operator:
@@ -224,6 +224,7 @@ class Scaled(_Wrapper):
         return f"{self.scalar:.6g} times"
 
 
+@combines("adjoint")
 class Adjoint(_Wrapper):
     """The adjoint of an operator that has no simpler one."""
 
@@ -260,6 +261,7 @@ class Adjoint(_Wrapper):
         return "Adjoint of"
 
 
+@combines("conjugate")
 class Conjugate(_Wrapper):
     """The operator with the conjugate matrix."""
 
@@ -318,6 +320,11 @@ class Reshaped(_Wrapper):
 
     def _recipe(self) -> tuple[Any, ...]:
         return Reshaped, self.operator, self.in_shape, self.out_shape
+
+
+def _in_double(matrix: Any) -> Any:
+    """Matrices are combined in double precision and rounded once, by `tosparse`, to the operator's."""
+    return matrix.astype(np.result_type(matrix.dtype, np.float64), copy=False)
 
 
 SAMPLED_ROWS = 64

@@ -113,6 +113,8 @@ class Convolution(Operator):
         self, geometry: Geometry, weight: NDArray, convention: Convention, method: str, history: tuple[Any, ...] = ()
     ) -> None:
         super().__init__(geometry.in_shape, geometry.out_shape, weight.dtype)
+        if weight.shape != geometry.weight_shape:
+            raise GeometryError(f"the geometry needs a weight of shape {geometry.weight_shape}, got {weight.shape}")
         self.geometry, self.weight, self._asked = geometry, weight, method
         self.convention: Convention = convention
         self.method = plan.choose(method, geometry, weight)
@@ -168,7 +170,8 @@ class Convolution(Operator):
         """
         from .kernel_side import KernelOperator
 
-        return KernelOperator.of(self, x)
+        g, kernel_shape = self.geometry, self.kernel.shape
+        return KernelOperator.of(g, self.dtype, kernel_shape, self.convention, self._asked, x)
 
     def using(self, method: str) -> "Convolution":
         """The same operator, applied by `method`."""

@@ -1,6 +1,7 @@
 """The four number types convop computes with, and how arrays come to have one of them."""
 
 import numpy as np
+import scipy.sparse
 from numpy.typing import ArrayLike, NDArray
 
 from .errors import DTypeError, GeometryError
@@ -54,6 +55,10 @@ def as_coefficients(values: ArrayLike, what: str) -> NDArray:
 
 
 def _as_array(values: ArrayLike, what: str) -> NDArray:
+    if isinstance(values, np.ma.MaskedArray):
+        raise DTypeError(f"{what} is a masked array, and an operator has no masked samples; use .filled(0) or Select")
+    if scipy.sparse.issparse(values):
+        raise DTypeError(f"{what} is a sparse array; use A @ S for a product of matrices, or .toarray()")
     try:
         return np.asarray(values)
     except ValueError as error:

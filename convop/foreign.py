@@ -12,7 +12,7 @@ from .arguments import Shape, as_shape
 from .composite import Reshaped
 from .dtypes import as_coefficients, as_dtype, working
 from .errors import DTypeError, GeometryError, ShapeError
-from .operator import Operator
+from .operator import Operator, combines
 
 Function = Callable[[NDArray], Any]
 
@@ -34,7 +34,7 @@ class Matrix(Operator):
         )
 
     def _csr(self, max_bytes: int | None) -> scipy.sparse.csr_array:
-        return scipy.sparse.csr_array(self.matrix)
+        return scipy.sparse.csr_array(self.matrix, copy=True)
 
     def _count(self) -> tuple[int, bool]:
         sparse = scipy.sparse.issparse(self.matrix)
@@ -84,6 +84,8 @@ class Functions(Operator):
 
     def _checked(self, result: Any, target: Shape) -> NDArray:
         array = np.asarray(result)
+        if array.dtype.kind not in "biufc":
+            raise DTypeError(f"the function returned {result!r}, needed an array of numbers of shape {target}; mend it")
         if array.size != math.prod(target):
             raise ShapeError(f"the function returned an array of shape {array.shape}, needed {target}; mend it")
         if array.dtype.kind == "c" and self.dtype.kind != "c":
@@ -120,6 +122,7 @@ def _through_columns(apply: Function, x: NDArray, source: Shape, target: Shape) 
     return np.ascontiguousarray(apply(columns).T).reshape(batch + target)
 
 
+@combines("operator")
 def as_factor(value: Any) -> Operator | None:
     """`value` as an operator if it is one of anybody's; None for arrays and numbers."""
     if isinstance(value, Operator):
@@ -220,7 +223,11 @@ def _from_matrix(matrix: Any, in_shape: Any, out_shape: Any) -> Operator:
 def _reshaped(operator: Operator, in_shape: Any, out_shape: Any) -> Operator:
     if in_shape is None and out_shape is None:
         return operator
-    wanted = _shapes(operator.shape, in_shape or operator.in_shape, out_shape or operator.out_shape)
+    wanted = _shapes(
+        operator.shape,
+        operator.in_shape if in_shape is None else in_shape,
+        operator.out_shape if out_shape is None else out_shape,
+    )
     if wanted == (operator.in_shape, operator.out_shape):
         return operator
     return Reshaped(operator, *wanted)
@@ -246,7 +253,10 @@ class FlatCall:
         self.__name__ = type(operator).__name__
 
     def __call__(self, x: NDArray) -> Any:
-        return getattr(self.operator, self.name)(x.reshape(-1))
+        try:
+            return getattr(self.operator, self.name)(x.reshape(-1))
+        except NotImplementedError as error:
+            raise GeometryError(f"{self.__name__} has no {self.name}: {error}; give the operator one") from error
 
 
 def _from_functions(

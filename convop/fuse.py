@@ -5,6 +5,7 @@ On an endless grid convolution after convolution is always a convolution: tap `a
 outside the inner one's output are those that the inner operator would have computed there.
 """
 
+import math
 from dataclasses import dataclass
 from itertools import product as pairs
 from typing import Any
@@ -28,7 +29,7 @@ _EVEN = frozenset({"symmetric", "mirror", "antireflective"})
 class Verdict:
     """Whether outer after inner is exact on an axis, why, and the boundary that the fused operator has there.
 
-    `rows` counts the outputs along the axis, at its start and at its end, that keep the two apart.
+    `rows` counts the outputs along the axis, at its start and at its end, that read what keeps the two apart.
     """
 
     axis: int
@@ -39,7 +40,7 @@ class Verdict:
 
     def __str__(self) -> str:
         edges = [f"{count} at its {end}" for count, end in zip(self.rows, ("start", "end"), strict=True) if count]
-        return f"axis {self.axis}: {self.reason}" + (f" (outputs that differ: {', '.join(edges)})" if edges else "")
+        return f"axis {self.axis}: {self.reason}" + (f" (outputs that may differ: {', '.join(edges)})" if edges else "")
 
 
 @dataclass(frozen=True)
@@ -219,11 +220,14 @@ def compose_weights(geometry: Geometry, outer: Convolution, inner: Convolution) 
         np.arange(k) * own // d
         for k, own, d in zip(b.shape[3:], inner.geometry.dilation, geometry.dilation, strict=True)
     ]
-    for tap in pairs(*map(range, a.shape[3:])):
-        target = np.ix_(
-            *map(np.arange, total.shape[:3]), *(p[t] + q for p, t, q in zip(places_a, tap, places_b, strict=True))
-        )
-        total[target] += np.einsum("goc,gci...->goi...", a[(..., *tap)], b)
+    # Over the taps of the smaller kernel, each time with all taps of the other.
+    swap = math.prod(b.shape[3:]) < math.prod(a.shape[3:])
+    few, many, at, block = (b, a, places_b, places_a) if swap else (a, b, places_a, places_b)
+    for tap in pairs(*map(range, few.shape[3:])):
+        places = (start[t] + steps for start, t, steps in zip(at, tap, block, strict=True))
+        left, right = (many, few[(..., *tap)]) if swap else (few[(..., *tap)], many)
+        subscripts = "goc...,gci->goi..." if swap else "goc,gci...->goi..."
+        total[np.ix_(*map(np.arange, total.shape[:3]), *places)] += np.einsum(subscripts, left, right)
     return total.reshape(geometry.channels_out, -1, *geometry.kernel).astype(dtype)
 
 

@@ -18,7 +18,6 @@ from .apply import plan
 from .apply.estimate import Estimate, index_dtype
 from .apply.extend import extend
 from .arguments import Shape
-from .convolution import Convolution
 from .dtypes import as_signal
 from .errors import GeometryError, ShapeError
 from .geometry import Geometry
@@ -55,25 +54,27 @@ class KernelOperator(Operator):
         super().__init__(in_shape, batch + out_shape, signal.dtype)
 
     @classmethod
-    def of(cls, convolution: Convolution, x: ArrayLike) -> "KernelOperator":
-        """The operator for `x` of shape `(*batch, *convolution.in_shape)`."""
-        g, array = convolution.geometry, as_signal(x, convolution.dtype)
+    def of(
+        cls, g: Geometry, dtype: np.dtype, kernel_shape: Shape, convention: str, asked: str, x: ArrayLike
+    ) -> "KernelOperator":
+        """For a convolution's geometry, type, kernel shape, convention and method, and `x` `(*batch, *in_shape)`."""
+        array = as_signal(x, dtype)
         rank = array.ndim - len(g.in_shape)
         if rank < 0 or array.shape[rank:] != g.in_shape or array.size == 0:
             raise ShapeError(
                 f"kernel_operator takes a signal of shape {g.in_shape}, or (*batch, {', '.join(map(str, g.in_shape))}) "
                 f"with at least one in the batch, got {array.shape}"
             )
-        dtype = np.result_type(convolution.dtype, array.dtype)
-        apart = array.reshape(-1, g.channels_in, *g.spatial).astype(dtype)  # a copy: nobody else writes into it
+        apart = array.reshape(-1, g.channels_in, *g.spatial).astype(
+            np.result_type(dtype, array.dtype)
+        )  # a copy: nobody else writes into it
         signal = extend(g, apart)
         valid = Geometry.make(
             g.extended, g.kernel, stride=g.stride, dilation=g.dilation,
             channels=(g.channels_out, g.channels_in), groups=g.groups, lifted=True,
         )  # fmt: skip
-        method = convolution.method if convolution._asked in _METHODS[1:] else "auto"
-        kernel_shape = convolution.kernel.shape
-        return cls(valid, signal, array.shape[:rank], kernel_shape, g.out_shape, convolution.convention, method)
+        method = asked if asked in _METHODS else "auto"
+        return cls(valid, signal, array.shape[:rank], kernel_shape, g.out_shape, convention, method)
 
     def using(self, method: str) -> "KernelOperator":
         """The same operator, applied by `method`."""

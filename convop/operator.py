@@ -10,22 +10,41 @@ built on them here. Their arguments are checked and have one of the four dtypes;
 
 import abc
 import math
+import numbers
 from collections.abc import Callable
 from functools import cached_property
-from typing import Any, Self, cast
+from typing import Any, Self, TypeVar
 
 import numpy as np
 import scipy.sparse
 from numpy.typing import ArrayLike, NDArray
 from scipy.sparse.linalg import LinearOperator
 
-from .apply.estimate import Estimate, with_small_indices
+from .apply.estimate import with_small_indices
+from .apply.plan import require_known
 from .arguments import Shape
 from .dtypes import as_signal
 from .errors import GeometryError, ShapeError
 from .memory import require_bytes
 
 Scalar = complex | np.number
+T = TypeVar("T", bound=Callable[..., Any])
+UNIT_VECTORS = 64  # at a time, where a matrix is found by applying an operator to them
+
+
+# How operators combine is known by the modules above, which fill this table: "product", "sum", "multiple" and
+# "power" (algebra.py), "adjoint", "conjugate" and "scaled" (composite.py), "operator" (foreign.py).
+_COMBINE: dict[str, Callable[..., Any]] = {}
+
+
+def combines(name: str) -> Callable[[T], T]:
+    """Register a function or class as the one that combines operators in the way called `name`."""
+
+    def register(how: T) -> T:
+        _COMBINE[name] = how
+        return how
+
+    return register
 
 
 def joined(first: Shape, second: Shape, what: str) -> Shape:
@@ -42,7 +61,7 @@ def joined(first: Shape, second: Shape, what: str) -> Shape:
 
 def is_scalar(value: object) -> bool:
     """Whether `value` is a number that may scale an operator."""
-    return isinstance(value, (int, float, complex, np.number)) or (isinstance(value, np.ndarray) and value.ndim == 0)
+    return isinstance(value, (numbers.Number, np.number)) or (isinstance(value, np.ndarray) and value.ndim == 0)
 
 
 class Operator(LinearOperator, abc.ABC):
@@ -86,7 +105,7 @@ class Operator(LinearOperator, abc.ABC):
 
     @abc.abstractmethod
     def _csr(self, max_bytes: int | None) -> scipy.sparse.csr_array:
-        """The matrix as a canonical CSR array."""
+        """The matrix as a canonical CSR array that nobody else holds, at least as precise as the operator."""
 
     @abc.abstractmethod
     def _count(self) -> tuple[int, bool]:
@@ -101,19 +120,13 @@ class Operator(LinearOperator, abc.ABC):
         """A callable and the arguments with which it makes this operator again."""
 
     def _adjoint(self) -> "Operator":
-        from .composite import Adjoint
-
-        return Adjoint(self)
+        return _COMBINE["adjoint"](self)
 
     def _conjugate(self) -> "Operator":
-        from .composite import Conjugate
-
-        return Conjugate(self)
+        return _COMBINE["conjugate"](self)
 
     def _scaled(self, scalar: Scalar, dtype: np.dtype) -> "Operator":
-        from .composite import Scaled
-
-        return Scaled(self, scalar, dtype)
+        return _COMBINE["scaled"](self, scalar, dtype)
 
     @property
     def explicit(self) -> bool:
@@ -127,6 +140,7 @@ class Operator(LinearOperator, abc.ABC):
 
     def using(self, method: str) -> "Operator":
         """The same operator with the convolutions in it pinned to `method`."""
+        require_known(method)
         return self
 
     # Applying.
@@ -238,26 +252,22 @@ class Operator(LinearOperator, abc.ABC):
         return self * x
 
     def __matmul__(self, other: Any) -> Any:
-        from .algebra import product
-        from .foreign import as_factor
-
         if is_scalar(other):
             raise ShapeError(f"A @ {other!r}: the right side is a number; write A * {other!r}")
-        factor = as_factor(other)
+        factor = _COMBINE["operator"](other)
         if factor is not None:
-            return product(self, factor)
+            return _COMBINE["product"](self, factor)
         if getattr(other, "__array_ufunc__", np) is None:  # no array either: it knows what the product is
             return NotImplemented
         array = np.asarray(other)
+        if array.ndim == 0:
+            raise ShapeError(f"A @ x takes a vector, a matrix or an operator, got {other!r}")
         return self.matvec(array) if array.ndim == 1 else self.matmat(array)
 
     def __rmatmul__(self, other: Any) -> Any:
-        from .algebra import product
-        from .foreign import as_factor
-
-        factor = as_factor(other)
+        factor = _COMBINE["operator"](other)
         if factor is not None:
-            return product(factor, self)
+            return _COMBINE["product"](factor, self)
         rows = np.asarray(other)
         transpose = self.T
         if rows.ndim == 1:
@@ -265,18 +275,12 @@ class Operator(LinearOperator, abc.ABC):
         return transpose.matmat(rows.swapaxes(-1, -2)).swapaxes(-1, -2)
 
     def __mul__(self, other: Any) -> Any:
-        from .algebra import scale
-
-        return scale(self, other) if is_scalar(other) else self @ other
+        return _COMBINE["multiple"](self, other) if is_scalar(other) else self @ other
 
     def __rmul__(self, other: Any) -> Any:
-        from .algebra import scale
-
-        return scale(self, other) if is_scalar(other) else self.__rmatmul__(other)
+        return _COMBINE["multiple"](self, other) if is_scalar(other) else self.__rmatmul__(other)
 
     def __truediv__(self, other: Any) -> "Operator":
-        from .algebra import scale
-
         if not is_scalar(other):
             return NotImplemented
         if other == 0:
@@ -284,46 +288,33 @@ class Operator(LinearOperator, abc.ABC):
                 f"A / {other!r}: division by zero makes no operator; divide by a number that is not zero"
             )
         number = other[()] if isinstance(other, np.ndarray) else other
-        return scale(self, number.dtype.type(1) / number if isinstance(number, np.inexact) else 1 / number)
+        one = number.dtype.type(1) if isinstance(number, np.inexact) else 1
+        return _COMBINE["multiple"](self, one / number)
 
     def __add__(self, other: Any) -> "Operator":
-        from .algebra import add
-        from .foreign import as_factor
-
-        term = as_factor(other)
-        return NotImplemented if term is None else add(self, term)
+        term = _COMBINE["operator"](other)
+        return NotImplemented if term is None else _COMBINE["sum"](self, term)
 
     def __radd__(self, other: Any) -> "Operator":
-        from .algebra import add
-        from .foreign import as_factor
-
-        term = as_factor(other)
-        return NotImplemented if term is None else add(term, self)
+        term = _COMBINE["operator"](other)
+        return NotImplemented if term is None else _COMBINE["sum"](term, self)
 
     def __sub__(self, other: Any) -> "Operator":
-        from .foreign import as_factor
-
-        term = as_factor(other)
+        term = _COMBINE["operator"](other)
         return NotImplemented if term is None else self + -term
 
     def __rsub__(self, other: Any) -> "Operator":
-        from .foreign import as_factor
-
-        term = as_factor(other)
+        term = _COMBINE["operator"](other)
         return NotImplemented if term is None else term + -self
 
     def __neg__(self) -> "Operator":
-        from .algebra import scale
-
-        return scale(self, -1)
+        return _COMBINE["multiple"](self, -1)
 
     def __pos__(self) -> Self:
         return self
 
     def __pow__(self, exponent: Any) -> "Operator":
-        from .algebra import power
-
-        return power(self, exponent)
+        return _COMBINE["power"](self, exponent)
 
     # Matrices.
 
@@ -361,7 +352,13 @@ class Operator(LinearOperator, abc.ABC):
                 "the operator holds a part that is known by its action only, so it has no matrix to assemble; "
                 "give that part as a matrix (as_operator(M)), or use toarray(), which applies it to every unit vector"
             )
-        matrix = with_small_indices(self._csr(as_max_bytes(max_bytes))).asformat(format)
+        own = scipy.sparse.csr_array(self._csr(as_max_bytes(max_bytes)), dtype=self.dtype)
+        matrix = with_small_indices(own)
+        if format == "dia":  # every diagonal that holds an entry is stored whole
+            rows, columns = matrix.tocoo().coords
+            needed = len(np.unique(columns - rows)) * self.shape[1] * self.dtype.itemsize
+            require_bytes(needed, f"a DIA array of shape {self.shape}", "take format 'csr'", as_max_bytes(max_bytes))
+        matrix = matrix.asformat(format)
         if format in ("csc", "csr", "bsr"):
             matrix.sort_indices()
         return matrix
@@ -370,11 +367,18 @@ class Operator(LinearOperator, abc.ABC):
         """The matrix as a dense array of shape `A.shape`."""
         needed = self.shape[0] * self.shape[1] * self.dtype.itemsize
         require_bytes(
-            needed, f"the dense matrix of shape {self.shape}", "use tosparse() or apply the operator", max_bytes
+            needed,
+            f"the dense matrix of shape {self.shape}",
+            "use tosparse() or apply the operator",
+            as_max_bytes(max_bytes),
         )
         if self.explicit:
             return self.tosparse(max_bytes=max_bytes).toarray()
-        return self.matmat(np.eye(self.shape[1], dtype=self.dtype))
+        matrix = np.empty(self.shape, self.dtype)
+        for first in range(0, self.shape[1], UNIT_VECTORS):
+            units = np.eye(min(UNIT_VECTORS, self.shape[1] - first), self.shape[1], first, dtype=self.dtype)
+            matrix[:, first : first + UNIT_VECTORS] = self._flat(units, adjoint=False).T
+        return matrix
 
     # Telling.
 
@@ -412,38 +416,3 @@ def as_max_bytes(max_bytes: object) -> int | None:
     from .arguments import as_int
 
     return None if max_bytes is None else as_int(max_bytes, "max_bytes", 1)
-
-
-def estimate(A: Any, format: str = "csr") -> Estimate:
-    """How large the sparse matrix of `A` will be, before anything is built.
-
-    Parameters
-    ----------
-    A : Operator
-        Any operator with a matrix.
-    format : {"csr", "csc", "coo"}
-        The sparse format.
-
-    Returns
-    -------
-    Estimate
-        With `nnz`, `bytes`, `index_dtype`; `exact` is False where a lazy product or sum leaves only upper bounds.
-
-    Raises
-    ------
-    GeometryError
-        For another format, or an operator that is known by its action only.
-
-    Examples
-    --------
-    >>> import numpy as np, convop
-    >>> print(convop.estimate(convop.Convolution(np.ones((3, 3)), (512, 512))))
-    262,144 x 262,144 CSR matrix of float64: 2,353,156 entries, int32 indices, 29.3 MB
-    """
-    from .foreign import as_operator
-
-    operator = cast(Operator, as_operator(A))
-    if not operator.explicit:
-        raise GeometryError("the operator is known by its action only, so the entries of its matrix cannot be counted")
-    nnz, exact = operator._count()
-    return Estimate.of(operator.shape, nnz, operator.dtype, format, exact)

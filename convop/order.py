@@ -108,6 +108,8 @@ def optimal_order(chain: Any, by: Literal["flops", "nnz"] = "flops") -> Order:
     >>> convop.optimal_order([few, wide, wide]).tree
     ((0, 1), 2)
     """
+    if not isinstance(chain, (tuple, list)):
+        raise GeometryError(f"optimal_order takes a list of operators, [A, B, C] for A @ B @ C, got {chain!r}")
     operators = tuple(as_operator(each) for each in chain)
     _require_chain(operators, by)
     table = {(i, i): _leaf(i, operator) for i, operator in enumerate(operators)}

@@ -63,7 +63,7 @@ class Diagonal(Operator):
         return scipy.sparse.csr_array(scipy.sparse.diags_array(self.array.ravel()))
 
     def _count(self) -> tuple[int, bool]:
-        return self.array.size, True
+        return int(np.count_nonzero(self.array)), True
 
     def _widest(self) -> tuple[int, int]:
         return 1, 1
@@ -120,8 +120,8 @@ class Select(Operator):
             raise GeometryError(f"index {index!r} selects nothing from an array of shape {shape}; select some sample")
         if len(np.unique(chosen)) < chosen.size:
             raise GeometryError(f"index {index!r} selects a sample twice; name each sample at most once")
-        self.index = index
         self.samples = chosen.ravel()
+        self.samples.setflags(write=False)
         super().__init__(shape, chosen.shape, as_dtype(dtype))
 
     def _forward(self, x: NDArray) -> NDArray:
@@ -141,7 +141,7 @@ class Select(Operator):
     def _csr(self, max_bytes: int | None) -> scipy.sparse.csr_array:
         rows = np.arange(self.shape[0] + 1)
         ones = np.ones(self.shape[0], self.dtype)
-        return scipy.sparse.csr_array((ones, self.samples, rows), shape=self.shape)
+        return scipy.sparse.csr_array((ones, self.samples.copy(), rows), shape=self.shape)
 
     def _count(self) -> tuple[int, bool]:
         return self.shape[0], True
@@ -150,7 +150,8 @@ class Select(Operator):
         return 1, 1
 
     def _recipe(self) -> tuple[Any, ...]:
-        return Select, self.in_shape, self.index, self.dtype
+        samples = np.unravel_index(self.samples.reshape(self.out_shape), self.in_shape)
+        return Select, self.in_shape, samples, self.dtype
 
 
 class Extend(Operator):

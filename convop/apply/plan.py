@@ -66,19 +66,20 @@ def costs(geometry: Geometry, weight: NDArray) -> dict[str, float]:
     return dict(sorted(predicted.items(), key=lambda item: item[1]))
 
 
+def require_known(method: object) -> None:
+    """Raise GeometryError unless `method` is the name of one."""
+    if not isinstance(method, str) or method not in ("auto", *METHODS, *_TO_COME):
+        raise GeometryError(f"method {method!r} is unknown; use 'auto' or one of {', '.join(map(repr, METHODS))}")
+
+
 def choose(method: object, geometry: Geometry, weight: NDArray) -> str:
     """The name of the engine: the cheapest for "auto", else `method` if it can serve."""
     if method == "auto":
         return next(iter(costs(geometry, weight)))
+    require_known(method)
     able = [name for name, each in METHODS.items() if each.engine.applies(geometry)]
     if method not in able:
-        why = (
-            "is not built yet"
-            if method in _TO_COME
-            else "cannot serve this operator"
-            if method in METHODS
-            else "is unknown"
-        )
+        why = "is not built yet" if method in _TO_COME else "cannot serve this operator"
         raise GeometryError(f"method {method!r} {why}; use 'auto' or one of {', '.join(map(repr, able))}")
     return str(method)
 

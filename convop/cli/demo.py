@@ -11,7 +11,8 @@ from .._optional import require
 from ..convolution import Convolution
 from ..errors import ConvopError
 from ..explain import explain
-from ..operator import Operator, estimate
+from ..operator import Operator
+from ..sizing import estimate
 from .figure import save_panels
 from .picture import Picture, read, reduced, shipped, writable, write_whole
 from .restore import blur_factors, deblur, frame_of, psnr, regularisation_weight

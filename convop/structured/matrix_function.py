@@ -74,7 +74,9 @@ class Eigen:
         adjoint = blocks.conj().swapaxes(-1, -2)
         if np.abs(blocks - adjoint).max() <= 8 * eps * np.abs(blocks).max():
             values, vectors = np.linalg.eigh((blocks + adjoint) / 2)
-            return cls(blocks, values.astype(np.complex128), vectors, vectors.conj().swapaxes(-1, -2), none)
+            return cls(
+                blocks, _clean(values.astype(np.complex128), eps), vectors, vectors.conj().swapaxes(-1, -2), none
+            )
         return cls._general(blocks, eps)
 
     @classmethod
@@ -104,6 +106,8 @@ class Eigen:
 
     def apply(self, f: Function) -> NDArray:
         """`f` of every block; NaN where `f` is not finite, or the block is defective and scipy does not know `f`."""
+        if not callable(f):
+            raise GeometryError(f"apply_function needs a function of numbers such as numpy.exp, got {f!r}")
         with np.errstate(all="ignore"):
             values = np.asarray(f(self.values))
             if values.shape != self.values.shape:
@@ -118,9 +122,14 @@ class Eigen:
 
 
 def _clean(values: NDArray, eps: float) -> NDArray:
-    """Eigenvalues with imaginary parts that are rounding set to plus zero: `f` sees one side of a branch cut."""
-    tiny = np.abs(np.imag(values)) <= 8 * eps * np.abs(values).max()
-    return np.where(tiny, np.real(values) + 0j, values)
+    """Eigenvalues whose imaginary parts are rounding on the real axis, and those that are rounding at zero.
+
+    So `f` sees one side of a branch cut, and a pole at zero where there is one.
+    """
+    largest = np.abs(values).max()
+    tiny = np.abs(np.imag(values)) <= 8 * eps * largest
+    real = np.where(tiny, np.real(values) + 0j, values)
+    return np.where(np.abs(values) <= 64 * eps * largest, 0j, real)
 
 
 def _of_matrix(f: Function, block: NDArray) -> Any:

@@ -50,8 +50,7 @@ def scalars(limits: Limits) -> tuple[complex, ...]:
 
 def _grid_leaf(dice: Dice, grid: Shape, limits: Limits, make: Make) -> Any:
     kind = dice.choice(("identity", "diagonal", "normal", *["convolution"] * 5))
-    seed_dtype = dice.choice(limits.dtypes), dice.integer(0, 2**20)
-    dtype, seed = seed_dtype
+    dtype, seed = dice.choice(limits.dtypes), dice.integer(0, 2**20)
     if kind == "identity":
         return make(PlainSpec(Identity, (grid,), {"dtype": dtype}))
     if kind == "diagonal":
@@ -76,7 +75,7 @@ def operator(dice: Dice, depth: int, limits: Limits, make: Make) -> Operator:
 
 def _leaf(dice: Dice, limits: Limits, make: Make) -> Operator:
     transposed = ("transposed layer",) if "zero" in limits.boundaries else ()
-    kind = dice.choice(("convolution", "layer", *transposed, "plain"))
+    kind = dice.choice(("convolution", "layer", *transposed, "plain", "plain"))
     if kind == "convolution":
         return make(recipes.convolution(dice, limits))
     if kind == "layer":

@@ -37,7 +37,8 @@ class Limits:
             raise GeometryError(f"max_dims must be 1 to {max(SAMPLES)}, got {max_dims}")
         names = tuple(canonical_name(name) for name in _listed(boundaries, "boundaries"))
         kinds = tuple(as_dtype(dtype).name for dtype in _listed(dtypes, "dtypes"))
-        return cls(kinds, int(max_dims), names, as_int(max_stride, "max_stride", 1), as_int(max_dilation, "", 1))
+        stride, dilation = as_int(max_stride, "max_stride", 1), as_int(max_dilation, "max_dilation", 1)
+        return cls(kinds, int(max_dims), names, stride, dilation)
 
     def dims(self, dice: Dice, weights: tuple[int, ...]) -> int:
         """A number of axes, by its weight among those allowed."""
