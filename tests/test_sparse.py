@@ -222,3 +222,11 @@ def test_bounds_of_lazy_products_are_bounds():
             assert matrix.nnz <= convop.estimate(operator).nnz
             assert np.diff(matrix.indptr).max() <= row
             assert np.diff(matrix.tocsc().indptr).max() <= column
+
+
+def test_long_kernels_under_folding_boundaries_keep_to_the_memory_there_is():
+    huge = convop.Convolution(np.ones(400_001), 10**6, boundary="symmetric")
+    for call in (huge.tosparse, lambda: convop.estimate(huge)):
+        with pytest.raises(convop.MemoryBudgetError, match="400001 taps"):
+            call()
+    assert huge.method == "fft"

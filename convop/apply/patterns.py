@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..geometry import Geometry
+from ..memory import require_bytes
 
 Ints = NDArray[np.intp]
 
@@ -60,6 +61,12 @@ def axis_patterns(geometry: Geometry, axis: int) -> AxisPatterns:
     k, d = geometry.kernel[axis], geometry.dilation[axis]
     base = np.arange(geometry.out_spatial[axis]) * geometry.stride[axis] - geometry.padding[axis][0]
     inside = (base >= 0) & (base + geometry.reach[axis] <= geometry.spatial[axis])
+    edge = int((~inside).sum())
+    require_bytes(
+        64 * edge * k,  # four arrays of ints for each class, and as many bytes to tell it from the others
+        f"sorting the {edge} outputs that read outside axis {axis}, of {k} taps each,",
+        "apply the operator without its matrix, or take a shorter kernel",
+    )
     label, taps = np.zeros(len(base), np.intp), np.arange(k)
     classes = [AxisClass(taps * d, taps, taps, np.ones(k, np.intp))] if inside.any() else []
     known: dict[tuple[bytes, ...], int] = {}
