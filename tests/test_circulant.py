@@ -713,3 +713,14 @@ def test_random_chains(seed):
     if not ((values > 0.5e-3 * values[0]) & (values < 2e-3 * values[0])).any():  # none in doubt
         assert error(total.pinv(rcond).toarray(), np.linalg.pinv(dense, rcond=rcond)) <= 1e-9
         assert total.pinv(rcond).dropped.values <= np.count_nonzero(values <= rcond * values[0])
+
+
+def test_functions_name_singular_blocks():
+    rng = np.random.default_rng(0)
+    wide = convop.conv_layer(rng.standard_normal((3, 2, 3)), (2, 6), padding=1, boundary="periodic")
+    tall = convop.conv_layer(rng.standard_normal((2, 3, 3)), (3, 6), padding=1, boundary="periodic")
+    singular = as_circulant(wide @ tall)
+    for function in (np.log, lambda z: 1 / z):
+        with pytest.raises(GeometryError, match="6 of 6 frequencies"):
+            singular.apply_function(function)
+    assert error(singular.apply_function(np.exp).toarray(), scipy.linalg.expm(singular.toarray())) < 1e-12

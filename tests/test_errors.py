@@ -1,9 +1,11 @@
 """Every bad argument of every door: the class of section 9, and a message that names what was given."""
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from scipy.sparse.linalg import aslinearoperator
+from scipy.sparse.linalg import LinearOperator, aslinearoperator
 
 import convop
 from convop import ConvopError, DTypeError, GeometryError, MemoryBudgetError, ShapeError
@@ -307,3 +309,53 @@ def test_operators_do_not_change():
     for name, value in (("kernel", 2 * ONES), ("in_shape", (6, 5)), ("out_shape", (6, 5)), ("method", "fft")):
         with pytest.raises(AttributeError):
             setattr(operator, name, value)
+
+
+class OnlyForward(LinearOperator):
+    def __init__(self):
+        super().__init__(np.float64, (3, 3))
+
+    def _matvec(self, x):
+        return x
+
+
+MISTAKES = {
+    "an int that no float holds": (lambda: 10**400 * SQUARE, GeometryError, "no float"),
+    "too large for float32": (lambda: 1e39 * convop.Identity(3), GeometryError, "1e[+]39"),
+    "nothing to multiply with": (lambda: SQUARE @ None, ShapeError, "None"),
+    "a method that is no name": (lambda: SQUARE.using([]), GeometryError, r"\[\]"),
+    "a method that nobody knows": (lambda: convop.Identity(3).using("fast"), GeometryError, "fast"),
+    "a masked signal": (lambda: SQUARE(np.ma.masked_equal(np.eye(5, 6), 1)), DTypeError, "masked"),
+    "a sparse signal": (lambda: SQUARE(sp.eye_array(5, 6)), DTypeError, "A @ S"),
+    "an empty shape to wrap in": (lambda: convop.as_operator(SQUARE, in_shape=()), GeometryError, "empty"),
+    "budget in words": (lambda: SQUARE.toarray(max_bytes="all"), GeometryError, "'all'"),
+    "no chain": (lambda: convop.optimal_order(SQUARE), GeometryError, "list"),
+    "every diagonal whole": (
+        lambda: convop.Convolution(ONES, (256, 256), stride=2).tosparse("dia", max_bytes=10**8),
+        MemoryBudgetError,
+        "'csr'",
+    ),
+    "no adjoint": (lambda: convop.as_operator(OnlyForward()).H(np.ones(3)), GeometryError, "rmatvec"),
+    "a function that returns nothing": (
+        lambda: convop.as_operator(forward=print, in_shape=1, out_shape=1)([1.0]),
+        DTypeError,
+        "None",
+    ),
+    "a weight of another shape": (
+        lambda: convop.Convolution.of(SQUARE.geometry, np.ones((1, 1, 9)), "convolution"),
+        GeometryError,
+        r"\(1, 1, 9\)",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_mistake(name):
+    call, kind, words = MISTAKES[name]
+    with pytest.raises(kind, match=words):
+        call()
+
+
+def test_numbers_of_any_kind_scale():
+    assert (10**30 * SQUARE).kernel[0, 0] == 1e30
+    assert (Fraction(1, 2) * SQUARE).kernel[0, 0] == 0.5

@@ -74,3 +74,25 @@ def test_the_demo_names_the_package_it_misses(missing, named, tmp_path):
     assert f"needs the package '{named}'" in done.stderr
     assert done.stderr.count("\n") == 1
     assert not list(tmp_path.iterdir())
+
+
+def test_rules_come_with_unpickled_operators(tmp_path):
+    file = str(tmp_path / "operators")
+    python(
+        "import convop, pickle\n"
+        "C = convop.as_circulant(convop.Convolution([1., 2.], 8, boundary='periodic'))\n"
+        "T = convop.as_toeplitz(convop.Convolution([1., 2.], 8))\n"
+        f"pickle.dump((C, T, convop.gradient((4, 4))), open({file!r}, 'wb'))"
+    )
+    kinds = python(
+        "import convop, pickle\n"
+        f"C, T, D = pickle.load(open({file!r}, 'rb'))\n"
+        "P = convop.Convolution([3., 1.], 8, boundary='periodic')\n"
+        "print(*(type(made).__name__ for made in (C @ P, P + C, T + T, D + D)))"
+    )
+    assert kinds == "BlockCirculant BlockCirculant BlockToeplitz Blocks"
+
+
+def test_a_star_import_brings_everything():
+    names = python("from convop import *; print(vstack.__name__, check.__name__, as_circulant.__name__)")
+    assert names == "vstack convop.check as_circulant"

@@ -1,7 +1,10 @@
 """Select, Diagonal, Extend, Unfold and Identity against numpy and torch."""
 
+import pickle
+
 import numpy as np
 import pytest
+import scipy.sparse
 from cases import array
 from oracle import BOUNDARIES, PAD_MODE, error, extend_matrix
 
@@ -181,3 +184,21 @@ def test_without_a_kernel_the_type_is_float32_unless_told(make):
         assert plain(array(plain.in_shape, dtype)).dtype == dtype
         assert wide(array(plain.in_shape, dtype)).dtype == np.complex128
     assert plain.tosparse().dtype == np.float32
+
+
+def test_select_keeps_what_it_was_given():
+    index = np.array([0, 2])
+    select = convop.Select(5, index)
+    index[0] = 4
+    assert np.array_equal(pickle.loads(pickle.dumps(select))(np.arange(5.0)), [0, 2])
+    with pytest.raises(ValueError, match="read-only"):
+        select.samples[0] = 4
+
+
+def test_a_matrix_handed_out_is_a_copy():
+    wrapped = convop.as_operator(scipy.sparse.csr_array(np.diag([1.0, 2.0, 3.0])))
+    for operator in (wrapped, 2 * wrapped, wrapped.H, convop.Select(3, [2, 0]), convop.Diagonal([1.0, 2.0, 3.0])):
+        before, matrix = operator.toarray(), operator.tosparse()
+        matrix.indices[:] = 0
+        matrix.data[:] = 7
+        assert np.array_equal(operator.toarray(), before)
