@@ -6,11 +6,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .algebra import Identity, add, product, scale
+from .combining import is_scalar, joined
 from .convolution import Convolution
 from .dtypes import as_coefficients, as_signal
 from .errors import NotLinearError, ShapeError
 from .foreign import as_factor, as_operator
-from .operator import Operator, is_scalar, joined
+from .operator import Operator
 from .stacking import block
 
 

@@ -11,11 +11,12 @@ import numpy as np
 import scipy.sparse
 from numpy.typing import NDArray
 
-from .arguments import as_int, as_shape
+from .arguments import Shape, as_int, as_shape
+from .combining import Scalar, combines, joined
 from .composite import Product, Scaled, Sum
 from .dtypes import as_dtype, working
 from .errors import GeometryError
-from .operator import Operator, Scalar, combines, joined
+from .operator import Operator
 
 Rule = Callable[[Any, Any], Any]
 _PRODUCT_RULES: dict[tuple[type, type], Rule] = {}
@@ -73,7 +74,10 @@ def product(a: Operator, b: Operator) -> Operator:
             factors.pop()
             fused = answer
         factors.append(fused)
-    return factors[0] if len(factors) == 1 else Product(tuple(factors))
+    if len(factors) == 1:
+        return factors[0]
+    whole = Product(tuple(factors))
+    return Zero(whole.in_shape, whole.out_shape, whole.dtype) if whole.vanishes else whole
 
 
 def _factors(a: Operator) -> tuple[Operator, ...]:
@@ -89,7 +93,18 @@ def add(a: Operator, b: Operator) -> Operator:
     terms: list[Operator] = []
     for term in (*_terms(a), *_terms(b)):
         _add_term(terms, term.widened(dtype) if isinstance(term, Scaled) else term)
+    terms = _without_zeros(terms)
     return terms[0] if len(terms) == 1 else Sum(tuple(terms))
+
+
+def _without_zeros(terms: list[Operator]) -> list[Operator]:
+    """The terms that do not vanish, where they say the type and the shapes of the sum as well."""
+    kept = [term for term in terms if not term.vanishes]
+    if not kept or len(kept) == len(terms):
+        return terms
+    whole, rest = Sum(tuple(terms)), Sum(tuple(kept))
+    alike = (whole.dtype, whole.in_shape, whole.out_shape) == (rest.dtype, rest.in_shape, rest.out_shape)
+    return kept if alike else terms
 
 
 def _terms(a: Operator) -> tuple[Operator, ...]:
@@ -124,7 +139,8 @@ def scale(a: Operator, scalar: Any) -> Operator:
         raise GeometryError(f"an operator of {dtype} cannot be multiplied by {number!r}; use a finite number")
     if number == 1 and dtype == a.dtype:
         return a
-    return a._scaled(cast(Scalar, number), dtype)
+    scaled = a._scaled(cast(Scalar, number), dtype)
+    return Zero(a.in_shape, a.out_shape, dtype) if number == 0 and isinstance(scaled, Scaled) else scaled
 
 
 @combines("power")
@@ -184,6 +200,47 @@ class Identity(Operator):
 
     def _recipe(self) -> tuple[Any, ...]:
         return Identity, self.in_shape, self.dtype
+
+
+class Zero(Operator):
+    """The operator that maps everything to zero: what is left of products with it, and of multiples by 0."""
+
+    def __init__(self, in_shape: Shape, out_shape: Shape, dtype: np.dtype) -> None:
+        super().__init__(in_shape, out_shape, dtype)
+
+    def _zeros(self, x: NDArray, source: Shape, target: Shape) -> NDArray:
+        return np.zeros(x.shape[: x.ndim - len(source)] + target, np.result_type(self.dtype, x.dtype))
+
+    def _forward(self, x: NDArray) -> NDArray:
+        return self._zeros(x, self.in_shape, self.out_shape)
+
+    def _adjoint_forward(self, y: NDArray) -> NDArray:
+        return self._zeros(y, self.out_shape, self.in_shape)
+
+    def _adjoint(self) -> Operator:
+        return Zero(self.out_shape, self.in_shape, self.dtype)
+
+    def _conjugate(self) -> Operator:
+        return self
+
+    def _scaled(self, scalar: Scalar, dtype: np.dtype) -> Operator:
+        return Zero(self.in_shape, self.out_shape, dtype)
+
+    def _csr(self, max_bytes: int | None) -> scipy.sparse.csr_array:
+        return scipy.sparse.csr_array(self.shape, dtype=self.dtype)
+
+    def _count(self) -> tuple[int, bool]:
+        return 0, True
+
+    def _widest(self) -> tuple[int, int]:
+        return 0, 0
+
+    @property
+    def vanishes(self) -> bool:
+        return True
+
+    def _recipe(self) -> tuple[Any, ...]:
+        return Zero, self.in_shape, self.out_shape, self.dtype
 
 
 def _without_identity(a: Operator, b: Operator) -> Operator:

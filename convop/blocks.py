@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from .apply.estimate import Estimate
 from .arguments import Shape
+from .combining import Scalar
 from .memory import require_bytes
-from .operator import Operator, Scalar
+from .operator import Operator
 
 Block = tuple[int, int, Operator]  # row, column, and what stands there
 

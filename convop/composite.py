@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from .apply.estimate import Estimate
 from .arguments import Shape
+from .combining import Scalar, combines, joined
 from .memory import require_bytes
-from .operator import Operator, Scalar, combines, joined
+from .operator import Operator
 
 
 class Product(Operator):
@@ -62,6 +63,10 @@ class Product(Operator):
     @property
     def explicit(self) -> bool:
         return all(factor.explicit for factor in self.factors)
+
+    @property
+    def vanishes(self) -> bool:
+        return any(factor.vanishes for factor in self.factors)
 
     @property
     def work(self) -> int:
@@ -159,6 +164,10 @@ class _Wrapper(Operator):
     @property
     def explicit(self) -> bool:
         return self.operator.explicit
+
+    @property
+    def vanishes(self) -> bool:
+        return self.operator.vanishes
 
     @property
     def work(self) -> int:

@@ -13,10 +13,11 @@ from .apply.estimate import count, widest
 from .apply.sparse import csr
 from .arguments import as_shape, per_axis
 from .boundary import canonical_pairs
+from .combining import Scalar
 from .dtypes import as_coefficients
 from .errors import GeometryError
 from .geometry import Geometry, mode_padding
-from .operator import Operator, Scalar
+from .operator import Operator
 
 Convention = Literal["convolution", "correlation"]
 
@@ -232,6 +233,10 @@ class Convolution(Operator):
 
     def _widest(self) -> tuple[int, int]:
         return widest(self.geometry)
+
+    @property
+    def vanishes(self) -> bool:
+        return not self.weight.any()
 
     @property
     def work(self) -> int:

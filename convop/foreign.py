@@ -9,10 +9,11 @@ import scipy.sparse
 from numpy.typing import NDArray
 
 from .arguments import Shape, as_shape
+from .combining import combines
 from .composite import Reshaped
 from .dtypes import as_coefficients, as_dtype, working
 from .errors import DTypeError, GeometryError, ShapeError
-from .operator import Operator, combines
+from .operator import Operator
 
 Function = Callable[[NDArray], Any]
 

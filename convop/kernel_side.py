@@ -18,11 +18,12 @@ from .apply import plan
 from .apply.estimate import Estimate, index_dtype
 from .apply.extend import extend
 from .arguments import Shape
+from .combining import Scalar
 from .dtypes import as_signal
 from .errors import GeometryError, ShapeError
 from .geometry import Geometry
 from .memory import require_bytes
-from .operator import Operator, Scalar
+from .operator import Operator
 
 _METHODS = ("auto", "direct", "fft")
 # Measured on a two-core x86-64 machine, in ns: what a tap costs, and each sample it reads (4 bytes), before it is

@@ -10,10 +10,9 @@ built on them here. Their arguments are checked and have one of the four dtypes;
 
 import abc
 import math
-import numbers
 from collections.abc import Callable
 from functools import cached_property
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
 import numpy as np
 import scipy.sparse
@@ -23,45 +22,12 @@ from scipy.sparse.linalg import LinearOperator
 from .apply.estimate import with_small_indices
 from .apply.plan import require_known
 from .arguments import Shape
+from .combining import COMBINE, Scalar, is_scalar
 from .dtypes import as_signal
 from .errors import GeometryError, ShapeError
 from .memory import require_bytes
 
-Scalar = complex | np.number
-T = TypeVar("T", bound=Callable[..., Any])
 UNIT_VECTORS = 64  # at a time, where a matrix is found by applying an operator to them
-
-
-# How operators combine is known by the modules above, which fill this table: "product", "sum", "multiple" and
-# "power" (algebra.py), "adjoint", "conjugate" and "scaled" (composite.py), "operator" (foreign.py).
-_COMBINE: dict[str, Callable[..., Any]] = {}
-
-
-def combines(name: str) -> Callable[[T], T]:
-    """Register a function or class as the one that combines operators in the way called `name`."""
-
-    def register(how: T) -> T:
-        _COMBINE[name] = how
-        return how
-
-    return register
-
-
-def joined(first: Shape, second: Shape, what: str) -> Shape:
-    """The shape two operators share: equal, or one of them flat."""
-    if first == second:
-        return first
-    if math.prod(first) == math.prod(second):
-        if len(first) == 1:
-            return second
-        if len(second) == 1:
-            return first
-    raise ShapeError(f"{what}; they must be equal, or one of them flat of the same size")
-
-
-def is_scalar(value: object) -> bool:
-    """Whether `value` is a number that may scale an operator."""
-    return isinstance(value, (numbers.Number, np.number)) or (isinstance(value, np.ndarray) and value.ndim == 0)
 
 
 class Operator(LinearOperator, abc.ABC):
@@ -120,18 +86,23 @@ class Operator(LinearOperator, abc.ABC):
         """A callable and the arguments with which it makes this operator again."""
 
     def _adjoint(self) -> "Operator":
-        return _COMBINE["adjoint"](self)
+        return COMBINE["adjoint"](self)
 
     def _conjugate(self) -> "Operator":
-        return _COMBINE["conjugate"](self)
+        return COMBINE["conjugate"](self)
 
     def _scaled(self, scalar: Scalar, dtype: np.dtype) -> "Operator":
-        return _COMBINE["scaled"](self, scalar, dtype)
+        return COMBINE["scaled"](self, scalar, dtype)
 
     @property
     def explicit(self) -> bool:
         """Whether the matrix can be written down without applying the operator."""
         return True
+
+    @property
+    def vanishes(self) -> bool:
+        """Whether it is seen to map everything to zero."""
+        return False
 
     @property
     def work(self) -> int:
@@ -254,9 +225,9 @@ class Operator(LinearOperator, abc.ABC):
     def __matmul__(self, other: Any) -> Any:
         if is_scalar(other):
             raise ShapeError(f"A @ {other!r}: the right side is a number; write A * {other!r}")
-        factor = _COMBINE["operator"](other)
+        factor = COMBINE["operator"](other)
         if factor is not None:
-            return _COMBINE["product"](self, factor)
+            return COMBINE["product"](self, factor)
         if getattr(other, "__array_ufunc__", np) is None:  # no array either: it knows what the product is
             return NotImplemented
         array = np.asarray(other)
@@ -265,9 +236,9 @@ class Operator(LinearOperator, abc.ABC):
         return self.matvec(array) if array.ndim == 1 else self.matmat(array)
 
     def __rmatmul__(self, other: Any) -> Any:
-        factor = _COMBINE["operator"](other)
+        factor = COMBINE["operator"](other)
         if factor is not None:
-            return _COMBINE["product"](factor, self)
+            return COMBINE["product"](factor, self)
         rows = np.asarray(other)
         transpose = self.T
         if rows.ndim == 1:
@@ -275,10 +246,10 @@ class Operator(LinearOperator, abc.ABC):
         return transpose.matmat(rows.swapaxes(-1, -2)).swapaxes(-1, -2)
 
     def __mul__(self, other: Any) -> Any:
-        return _COMBINE["multiple"](self, other) if is_scalar(other) else self @ other
+        return COMBINE["multiple"](self, other) if is_scalar(other) else self @ other
 
     def __rmul__(self, other: Any) -> Any:
-        return _COMBINE["multiple"](self, other) if is_scalar(other) else self.__rmatmul__(other)
+        return COMBINE["multiple"](self, other) if is_scalar(other) else self.__rmatmul__(other)
 
     def __truediv__(self, other: Any) -> "Operator":
         if not is_scalar(other):
@@ -289,32 +260,32 @@ class Operator(LinearOperator, abc.ABC):
             )
         number = other[()] if isinstance(other, np.ndarray) else other
         one = number.dtype.type(1) if isinstance(number, np.inexact) else 1
-        return _COMBINE["multiple"](self, one / number)
+        return COMBINE["multiple"](self, one / number)
 
     def __add__(self, other: Any) -> "Operator":
-        term = _COMBINE["operator"](other)
-        return NotImplemented if term is None else _COMBINE["sum"](self, term)
+        term = COMBINE["operator"](other)
+        return NotImplemented if term is None else COMBINE["sum"](self, term)
 
     def __radd__(self, other: Any) -> "Operator":
-        term = _COMBINE["operator"](other)
-        return NotImplemented if term is None else _COMBINE["sum"](term, self)
+        term = COMBINE["operator"](other)
+        return NotImplemented if term is None else COMBINE["sum"](term, self)
 
     def __sub__(self, other: Any) -> "Operator":
-        term = _COMBINE["operator"](other)
+        term = COMBINE["operator"](other)
         return NotImplemented if term is None else self + -term
 
     def __rsub__(self, other: Any) -> "Operator":
-        term = _COMBINE["operator"](other)
+        term = COMBINE["operator"](other)
         return NotImplemented if term is None else term + -self
 
     def __neg__(self) -> "Operator":
-        return _COMBINE["multiple"](self, -1)
+        return COMBINE["multiple"](self, -1)
 
     def __pos__(self) -> Self:
         return self
 
     def __pow__(self, exponent: Any) -> "Operator":
-        return _COMBINE["power"](self, exponent)
+        return COMBINE["power"](self, exponent)
 
     # Matrices.
 

@@ -13,10 +13,11 @@ from .apply.estimate import count, widest
 from .apply.extend import extend, fold
 from .apply.sparse import csr
 from .arguments import as_shape, per_axis, per_side
+from .combining import Scalar
 from .dtypes import as_coefficients, as_dtype
 from .errors import GeometryError
 from .geometry import Geometry
-from .operator import Operator, Scalar
+from .operator import Operator
 
 
 class Diagonal(Operator):
@@ -64,6 +65,10 @@ class Diagonal(Operator):
 
     def _count(self) -> tuple[int, bool]:
         return int(np.count_nonzero(self.array)), True
+
+    @property
+    def vanishes(self) -> bool:
+        return not self.array.any()
 
     def _widest(self) -> tuple[int, int]:
         return 1, 1

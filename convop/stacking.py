@@ -8,10 +8,11 @@ from typing import Any
 from .algebra import add, product, product_rule, sum_rule
 from .arguments import Shape
 from .blocks import Block, Blocks, Parts
+from .combining import joined
 from .composite import Product, Scaled, Sum
 from .errors import GeometryError
 from .foreign import as_operator
-from .operator import Operator, joined
+from .operator import Operator
 
 Factors = tuple[int, int, Operator, Operator]  # row, column, and the two factors of a product that belongs there
 

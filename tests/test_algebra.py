@@ -14,6 +14,7 @@ from oracle import error
 from scipy.sparse.linalg import LinearOperator, aslinearoperator
 
 import convop
+import convop.testing
 
 EXACT = 1e-14
 GRID = (5, 6)
@@ -601,3 +602,37 @@ def test_adjoint_of_a_wrapped_operator():
     check(wrapped.H, TABLE.conj().T, assembles=False)
     check(wrapped.T, TABLE.T, assembles=False)
     check(wrapped.conj(), TABLE.conj(), assembles=False)
+
+
+def test_zeros_are_eliminated():
+    blur = convop.Convolution(array((3, 2), "complex128"), (5, 6))
+    mask = convop.Select((5, 6), slice(0, 3))
+    nothing = 0 * mask
+    assert type(nothing).__name__ == "Zero"
+    assert nothing.dtype == np.float32
+    assert isinstance(0 * blur, convop.Convolution)
+    wide = 0.0 * convop.as_operator(np.eye(30), (5, 6), (5, 6))
+    assert (blur + wide) is blur
+    assert (wide + blur) is blur
+    assert type(mask @ wide @ blur).__name__ == "Zero"
+    assert type(nothing @ (0 * blur)).__name__ == "Zero"
+    narrow = convop.Select((5, 6), slice(None))
+    kept = narrow + wide  # float64, which its only term left would not be
+    assert kept.dtype == np.float64
+    for operator, shape in (
+        (nothing, (18, 30)),
+        (mask @ wide @ blur, (18, 30)),
+        (nothing.H, (30, 18)),
+        (kept, (30, 30)),
+    ):
+        want = np.eye(30) if operator is kept else np.zeros(shape)
+        assert np.array_equal(operator.toarray(), want)
+        convop.testing.check_laws(operator, want)
+
+
+def test_identities_are_eliminated():
+    blur = convop.Convolution(array((3, 2), "complex128"), (5, 6))
+    one = convop.Identity((5, 6))
+    assert (one @ blur) is blur
+    assert (blur @ one @ one) is blur
+    assert np.array_equal((one @ (2 * one) @ one).toarray(), 2 * np.eye(30))

@@ -24,7 +24,7 @@ FLOORS = (
         ("apply.plan",),
     ),
     # operators
-    (("operator",), ("composite",), ("algebra",), ("foreign",), ("sizing",)),
+    (("combining",), ("operator",), ("composite",), ("algebra",), ("foreign",), ("sizing",)),
     # kinds
     (
         ("kernel_side", "selection", "blocks"),

@@ -8,9 +8,10 @@ import numpy as np
 import scipy.sparse
 from numpy.typing import NDArray
 
+from ..combining import Scalar
 from ..convolution import Convolution
 from ..errors import GeometryError
-from ..operator import Operator, Scalar
+from ..operator import Operator
 from . import circulant_matrix, inverse, symbol
 from .matrix_function import Function, function_of
 from .polyphase import Layout, coarsen, join, require_memory, split

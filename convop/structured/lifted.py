@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 
 from ..algebra import add, sum_rule
 from ..arguments import Shape, as_int
+from ..combining import Scalar
 from ..composite import Adjoint, Conjugate, Scaled
 from ..convolution import Convolution
 from ..errors import GeometryError, ShapeError
 from ..foreign import as_operator
-from ..operator import Operator, Scalar
+from ..operator import Operator
 from .channels import grouped, respects
 
 Grid = tuple[tuple[Operator, ...], ...]

@@ -13,11 +13,12 @@ import scipy.sparse
 from numpy.typing import ArrayLike, NDArray
 
 from ..arguments import Shape, as_int, as_shape
+from ..combining import Scalar
 from ..convolution import Convolution
 from ..dtypes import as_coefficients
 from ..errors import GeometryError
 from ..geometry import Geometry
-from ..operator import Operator, Scalar
+from ..operator import Operator
 from .channels import finest_groups, grouped
 from .toeplitz_drawing import drawing
 
