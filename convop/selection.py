@@ -1,5 +1,6 @@
 """Operators that pick, weigh and copy samples: `Diagonal`, `Select`, `Extend`, `Unfold`."""
 
+import abc
 import itertools
 import math
 from typing import Any
@@ -159,7 +160,29 @@ class Select(Operator):
         return Select, self.in_shape, samples, self.dtype
 
 
-class Extend(Operator):
+class _Copies(Operator):
+    """Samples copied to where a geometry reads them: its matrix is that of a convolution with a weight of ones."""
+
+    geometry: Geometry
+
+    @abc.abstractmethod
+    def _weight(self) -> NDArray:
+        """The weight with which the geometry makes the same matrix."""
+
+    def _conjugate(self) -> Operator:
+        return self
+
+    def _csr(self, max_bytes: int | None) -> scipy.sparse.csr_array:
+        return csr(self.geometry, self._weight(), max_bytes)
+
+    def _count(self) -> tuple[int, bool]:
+        return count(self.geometry, self._weight()), True
+
+    def _widest(self) -> tuple[int, int]:
+        return widest(self.geometry)
+
+
+class Extend(_Copies):
     """Padding as an operator; its adjoint adds what was copied back to where it came from.
 
     Parameters
@@ -196,26 +219,14 @@ class Extend(Operator):
     def _adjoint_forward(self, y: NDArray) -> NDArray:
         return fold(self.geometry, y.astype(np.result_type(self.dtype, y.dtype)))
 
-    def _conjugate(self) -> Operator:
-        return self
-
     def _weight(self) -> NDArray:
         return np.ones(self.geometry.weight_shape, self.dtype)
-
-    def _csr(self, max_bytes: int | None) -> scipy.sparse.csr_array:
-        return csr(self.geometry, self._weight(), max_bytes)
-
-    def _count(self) -> tuple[int, bool]:
-        return count(self.geometry, self._weight()), True
-
-    def _widest(self) -> tuple[int, int]:
-        return widest(self.geometry)
 
     def _recipe(self) -> tuple[Any, ...]:
         return Extend, self.geometry.spatial, self.geometry.padding, self.geometry.boundary, self.dtype
 
 
-class Unfold(Operator):
+class Unfold(_Copies):
     """All patches of an array as columns (im2col), in torch's layout; its adjoint is fold.
 
     Parameters
@@ -282,23 +293,11 @@ class Unfold(Operator):
             extended[(..., *tap)] += patches[(..., number, *(slice(None),) * g.ndim)]
         return fold(g, extended)
 
-    def _conjugate(self) -> Operator:
-        return self
-
     def _weight(self) -> NDArray:
         """One filter for each sample of a patch: the unit arrays."""
         g = self.geometry
         units = np.eye(g.taps, dtype=self.dtype).reshape(g.taps, 1, *g.kernel)
         return np.tile(units, (g.channels_in, *(1,) * (g.ndim + 1)))
-
-    def _csr(self, max_bytes: int | None) -> scipy.sparse.csr_array:
-        return csr(self.geometry, self._weight(), max_bytes)
-
-    def _count(self) -> tuple[int, bool]:
-        return count(self.geometry, self._weight()), True
-
-    def _widest(self) -> tuple[int, int]:
-        return widest(self.geometry)
 
     def _recipe(self) -> tuple[Any, ...]:
         g = self.geometry
