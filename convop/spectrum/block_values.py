@@ -1,0 +1,116 @@
+"""Singular values of many small blocks: all of them, or the largest of all without looking closely at each."""
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..apply.threads import share
+
+CANDIDATES = 8  # blocks with the largest estimates, of which the singular values are computed first
+STEPS = 5  # of the power iteration that estimates
+AT_ONCE = 2**15  # entries of the blocks that are certified together
+
+
+def every(blocks: NDArray) -> NDArray:
+    """`(*freq, min(rows, columns))`, descending at each frequency."""
+    rows, columns = blocks.shape[-2:]
+    if min(rows, columns) == 1:
+        return np.linalg.norm(blocks, axis=(-2, -1))[..., None]
+    flat = blocks.reshape(-1, rows, columns)
+    values = np.empty((len(flat), min(rows, columns)), np.finfo(blocks.dtype).dtype)
+
+    def svd(start: int, stop: int) -> None:
+        values[start:stop] = np.linalg.svd(flat[start:stop], compute_uv=False)
+
+    share(svd, len(flat), float(flat.size * min(rows, columns)))
+    return values.reshape(*blocks.shape[:-2], -1)
+
+
+def largest(blocks: NDArray) -> float:
+    """The largest singular value of all blocks.
+
+    A few blocks are computed, those that a power iteration says are largest. Of every other block `B` it is proven
+    that it is no larger than the best of them, `t`: `t^2 I - B^H B` has a Cholesky factor. That is tried in single
+    precision, with `t^2` lowered by what it may round (N. J. Higham, "Accuracy and Stability of Numerical
+    Algorithms", 2nd ed., SIAM 2002, sections 3.5 and 10.1); blocks that fail are computed too.
+    """
+    rows, columns = blocks.shape[-2:]
+    flat = blocks.reshape(-1, rows, columns)
+    if min(rows, columns) == 1 or len(flat) <= 2 * CANDIDATES:
+        return float(every(flat).max())
+    scale = float(np.abs(_components(flat)).max())
+    if scale == 0:
+        return 0.0
+    gram, frobenius, estimate = _looked_at(flat, scale)
+    order = np.argsort(estimate)[::-1]
+    best = float(every(flat[order[:CANDIDATES]]).max()) / scale
+    left = order[CANDIDATES:]
+    left = left[frobenius[left] * (1 + 1e-5) > best]  # the Frobenius norm may say enough
+    beyond = _beyond(gram, frobenius, left, best, max(rows, columns))
+    return max(best * scale, float(every(flat[beyond]).max()) if len(beyond) else 0.0)
+
+
+def _components(array: NDArray) -> NDArray:
+    """Real and imaginary parts."""
+    return array.view(np.finfo(array.dtype).dtype)
+
+
+def _looked_at(blocks: NDArray, scale: float) -> tuple[NDArray, NDArray, NDArray]:
+    """Of each block divided by `scale`, in single precision: the smaller Gram matrix, the Frobenius norm, an estimate.
+
+    The estimate is of the largest eigenvalue of the Gram matrix, from below, by power iteration.
+    """
+    count, rows, columns = blocks.shape
+    size, narrow = min(rows, columns), np.complex64 if blocks.dtype.kind == "c" else np.float32
+    gram, frobenius, estimate = np.empty((count, size, size), narrow), np.empty(count), np.empty(count)
+    begin = np.random.default_rng(0).standard_normal((size, 1)).astype(narrow)
+    step = _together(rows * columns)
+
+    def look(start: int, stop: int) -> None:
+        for some in _slices(start * step, min(stop * step, count), step):
+            b = (blocks[some] * (1 / scale)).astype(narrow)
+            adjoint = b.conj().swapaxes(1, 2)
+            g = np.matmul(*((adjoint, b) if rows >= columns else (b, adjoint)), out=gram[some])
+            frobenius[some] = np.linalg.norm(_components(b), axis=(1, 2))
+            v = g @ begin
+            for _ in range(STEPS):
+                v = g @ (v / np.maximum(_lengths(v), np.finfo(np.float32).tiny)[:, None, None])
+            estimate[some] = _lengths(v)
+
+    share(look, math.ceil(count / step), float(blocks.size * size))
+    return gram, frobenius, estimate
+
+
+def _lengths(v: NDArray) -> NDArray:
+    return np.sqrt(np.einsum("fk,fk->f", *(_components(v[..., 0]),) * 2))
+
+
+def _together(entries: int) -> int:
+    """How many blocks of so many entries are handled at once, so that they stay in cache."""
+    return max(CANDIDATES, AT_ONCE // entries)
+
+
+def _slices(start: int, stop: int, step: int) -> list[slice]:
+    return [slice(first, min(first + step, stop)) for first in range(start, stop, step)]
+
+
+def _beyond(gram: NDArray, frobenius: NDArray, places: NDArray[np.intp], best: float, inner: int) -> NDArray[np.intp]:
+    """Those of `places` whose Gram matrix is not proven to have all eigenvalues at most `best^2`."""
+    size = gram.shape[-1]
+    rounding = 4 * float(np.finfo(np.float32).eps)
+    bound = best**2 - rounding * ((inner + 8) * frobenius**2 + (size + 2) * size * best**2)
+    step = _together(size**2)
+    beyond = np.zeros(len(places), np.bool_)
+    eye = np.eye(size, dtype=gram.dtype)
+
+    def certify(start: int, stop: int) -> None:
+        for some in _slices(start * step, min(stop * step, len(places)), step):
+            chosen = places[some]
+            try:
+                np.linalg.cholesky(bound[chosen, None, None].astype(np.float32) * eye - gram[chosen])
+            except np.linalg.LinAlgError:
+                beyond[some] = True
+
+    share(certify, math.ceil(len(places) / step), float(len(places) * size**3))
+    return places[beyond]
