@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     from .differences import laplacian as laplacian
     from .order import optimal_order as optimal_order
     from .recognise import as_convolution as as_convolution
+    from .solving.door import solve as solve
+    from .solving.solution import Solution as Solution
     from .structured.circulant import BlockCirculant as BlockCirculant
     from .structured.circulant_rules import as_circulant as as_circulant
     from .structured.lifted import Lifted as Lifted
@@ -72,6 +74,7 @@ __all__ = [  # also for a star import, which knows nothing of what loads later
     "Product",
     "Select",
     "ShapeError",
+    "Solution",
     "Sum",
     "Unfold",
     "as_circulant",
@@ -92,6 +95,7 @@ __all__ = [  # also for a star import, which knows nothing of what loads later
     "lower",
     "optimal_order",
     "psf",
+    "solve",
     "vstack",
 ]
 
@@ -103,6 +107,8 @@ _LATER = {
     "gradient": ".differences",
     "laplacian": ".differences",
     "optimal_order": ".order",
+    "Solution": ".solving.solution",
+    "solve": ".solving.door",
     "as_convolution": ".recognise",
     "BlockCirculant": ".structured.circulant",
     "as_circulant": ".structured.circulant_rules",

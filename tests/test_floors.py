@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).parents[1] / "convop"
 
 FLOORS = (
     # words
-    (("errors",), ("_optional", "arguments", "dtypes", "memory")),
+    (("errors",), ("_optional", "arguments", "dtypes", "memory", "residues")),
     # where
     (("boundary",), ("geometry",)),
     # arrays
@@ -29,16 +29,16 @@ FLOORS = (
     (
         ("kernel_side", "selection", "blocks"),
         ("convolution",),
-        ("stacking",),
+        ("composing", "stacking"),
         ("affine", "differences"),
         ("layers", "structured"),
     ),
     # rules
-    (("fuse", "tap_window"), ("nearest",), ("recognise",), ("explain", "order")),
+    (("coincidence", "tap_window"), ("fuse",), ("nearest",), ("recognise",), ("explain", "order")),
     # questions
     (("check", "spectrum"),),
     # inverting
-    (("solve",),),
+    (("solving",),),
     # neighbours
     (("interop",),),
     # people

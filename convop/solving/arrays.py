@@ -1,0 +1,75 @@
+"""The few array functions that the solvers need, so that the same lines run on numpy arrays and on others.
+
+Everything else in them is spelt alike in numpy and in torch: operators, indexing, `reshape`, `sum`, `@`.
+"""
+
+import os
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..arguments import Shape
+
+WORTH_SHARING = 2**16  # samples below which one thread transforms faster than many
+
+
+@dataclass(frozen=True)
+class Arrays:
+    """numpy's arrays, transformed by `scipy.fft`, so that a backend set there is used.
+
+    `precision` is the real type in which is solved; what is prepared once is prepared in double precision.
+    """
+
+    precision: np.dtype
+    xp: ClassVar[Any] = np
+
+    @property
+    def epsilon(self) -> float:
+        """The rounding unit of the precision."""
+        return float(np.finfo(self.precision).eps)
+
+    def transform(self, u: Any, axes: tuple[int, ...], real: bool) -> Any:
+        """The discrete Fourier transform; of real arrays the half that is not redundant, on the last of `axes`."""
+        import scipy.fft
+
+        return (scipy.fft.rfftn if real else scipy.fft.fftn)(u, axes=axes, workers=_workers(u))
+
+    def back(self, spectrum: Any, axes: tuple[int, ...], sizes: Shape, real: bool) -> Any:
+        """The inverse of `transform`, to arrays of `sizes` along `axes`."""
+        import scipy.fft
+
+        inverse = scipy.fft.irfftn if real else scipy.fft.ifftn
+        return inverse(spectrum, s=sizes, axes=axes, workers=_workers(spectrum))
+
+    def zeros(self, shape: Shape, like: Any) -> Any:
+        """Zeros of the type of `like`."""
+        return np.zeros(shape, like.dtype)
+
+    def native(self, values: NDArray) -> Any:
+        """A numpy array as one of these, as precise as it is."""
+        return values
+
+    def working(self, values: Any) -> Any:
+        """An array of floating numbers in the precision in which is solved."""
+        imaginary = np.complex64 if np.iscomplexobj(values) else np.float32
+        return values.astype(np.result_type(self.precision, imaginary), copy=False)
+
+    def host(self, values: Any) -> NDArray:
+        """An array, or a number, as numpy's."""
+        return np.asarray(values)
+
+    def cholesky(self, matrix: Any) -> Any:
+        """The lower Cholesky factor of a Hermitian positive definite matrix."""
+        return np.linalg.cholesky(matrix)
+
+    def cholesky_solve(self, factor: Any, columns: Any) -> Any:
+        """The solutions of `factor factor^H x = columns`."""
+        from scipy.linalg import cho_solve
+
+        return cho_solve((factor, True), columns, check_finite=False)
+
+
+def _workers(u: Any) -> int:
+    return (os.cpu_count() or 1) if u.size > WORTH_SHARING else 1

@@ -1,0 +1,79 @@
+"""Preconditioned conjugate gradients on a batch of systems at once, each with its own steps."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from .arrays import Arrays
+
+PATIENCE = 40  # steps without a new least residual after which a system counts as stalled
+
+
+@dataclass(frozen=True)
+class Stop:
+    """When to stop: `residual(r)` gives a number for each system, which has to come down to `tolerance`."""
+
+    residual: Callable[[Any], Any]
+    tolerance: float
+    maxiter: int
+    watch: Callable[[int, Any, float], None] | None = None  # step, iterate, largest residual
+
+
+@dataclass(frozen=True)
+class Iterations:
+    """The last iterate, the largest residual of the batch after each step, and why it ended."""
+
+    x: Any
+    residuals: tuple[float, ...]
+    status: str  # "converged", "stalled", "max_iterations" or "interrupted"
+
+
+def conjugate_gradients(
+    multiply: Callable[[Any], Any],
+    precondition: Callable[[Any], Any],
+    right: Any,
+    stop: Stop,
+    start: Any,
+    arrays: Arrays,
+) -> Iterations:
+    """Solve `multiply(x) = right` for arrays of shape `(batch, unknowns)`; Hermitian positive definite.
+
+    Ctrl-C ends it with what there is.
+    """
+    x = arrays.zeros(tuple(right.shape), right) if start is None else start
+    residual = right if start is None else right - multiply(x)
+    size = stop.residual(residual)
+    history, direction, energy = [float(size.max())], None, None
+    try:
+        while history[-1] > stop.tolerance:
+            if len(history) > stop.maxiter:
+                return Iterations(x, tuple(history), "max_iterations")
+            if len(history) > PATIENCE and min(history[-PATIENCE:]) >= min(history[:-PATIENCE]):
+                return Iterations(x, tuple(history), "stalled")
+            fresh = precondition(residual)
+            now = _inner(residual, fresh)
+            direction = fresh if direction is None else fresh + _ratio(now, energy, arrays) * direction
+            energy, image = now, multiply(direction)
+            step = _ratio(energy, _inner(direction, image), arrays)
+            # A system that has come down to its tolerance rests, lest rounding carries it away.
+            step = arrays.xp.where((size > stop.tolerance)[:, None], step, step * 0)
+            if not float(abs(step * direction).max()) < float("inf"):
+                return Iterations(x, tuple(history), "stalled")
+            x, residual = x + step * direction, residual - step * image
+            size = stop.residual(residual)
+            history.append(float(size.max()))
+            if stop.watch is not None:
+                stop.watch(len(history) - 1, x, history[-1])
+    except KeyboardInterrupt:
+        return Iterations(x, tuple(history), "interrupted")
+    return Iterations(x, tuple(history), "converged")
+
+
+def _inner(a: Any, b: Any) -> Any:
+    return (a.conj() * b).real.sum(-1)[:, None]
+
+
+def _ratio(a: Any, b: Any, arrays: Arrays) -> Any:
+    """`a / b`, and zero where both have become zero."""
+    safe = arrays.xp.where(b == 0, b * 0 + 1, b)
+    return arrays.xp.where(b == 0, a * 0, a / safe)

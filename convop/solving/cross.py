@@ -1,0 +1,168 @@
+r"""Principal submatrices of circulant matrices: the rows and columns that stand outside a crop of the torus.
+
+The samples outside a crop form a cross of strips, one strip for each axis. Along its strip the submatrix
+`R S R^H` of a circulant `S` is circulant itself, so a Fourier transform leaves a small matrix for each frequency,
+which is inverted once. Solving on one strip after the other, there and back (the symmetric multiplicative
+Schwarz method), preconditions conjugate gradients for the whole cross.
+"""
+
+import math
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..arguments import Shape
+from .conjugate_gradients import Iterations, Stop, conjugate_gradients
+from .torus import Torus
+
+CORNER_SHARE = 0.5  # how far the corner reaches past where two strips meet, in thicknesses of the strips
+LARGEST_CORNER = 4000  # unknowns of the dense matrix of a corner: 128 MB, seconds to factor
+
+
+class Cross:
+    """`R S R^H`, with `S` circulant on a torus and `R` the samples that are not kept.
+
+    Parameters
+    ----------
+    symbol : array
+        Of shape `(Q, Q, *frequencies)`: the block of `S` between `Q` components at each frequency, Hermitian and
+        positive definite; in double precision.
+    torus : Torus
+        Where `S` is circulant.
+    kept : tuple of shapes
+        For each component, the crop of the torus that does not belong to the cross.
+    """
+
+    def __init__(self, symbol: Any, torus: Torus, kept: tuple[Shape, ...]) -> None:
+        self.torus, self.kept, self.arrays = torus, kept, torus.arrays
+        self.symbol = self.arrays.working(symbol)
+        # S between two samples by their distance, (Q, Q, *lags).
+        self.response = torus.signal(symbol)
+        total = math.prod(torus.sizes)
+        self.places = np.concatenate([q * total + _outside(shape, torus.sizes) for q, shape in enumerate(kept)])
+        self._index = self.arrays.native(self.places)
+        self._strips = [_Strip(self, axis) for axis in range(len(torus.sizes)) if self._thickness(axis)]
+
+    def _thickness(self, axis: int) -> int:
+        return max(self.torus.sizes[axis] - shape[axis] for shape in self.kept)
+
+    def spread(self, z: Any) -> Any:
+        """Values `(batch, len(places))` on the cross as spectra `(batch, Q, *frequencies)`."""
+        whole = self.arrays.zeros((z.shape[0], len(self.kept) * math.prod(self.torus.sizes)), z)
+        whole[:, self._index] = z
+        return self.torus.spectrum(whole.reshape((z.shape[0], len(self.kept), *self.torus.sizes)))
+
+    def gather(self, spectra: Any) -> Any:
+        """The values on the cross of arrays with these spectra."""
+        return self.torus.signal(spectra).reshape((spectra.shape[0], -1))[:, self._index]
+
+    def multiply(self, z: Any) -> Any:
+        """`R S R^H z`."""
+        spectra = self.spread(z)
+        if len(self.kept) == 1:
+            return self.gather(spectra * self.symbol[0, 0])
+        return self.gather(self.arrays.xp.einsum("qr...,br...->bq...", self.symbol, spectra))
+
+    def solve(self, right: Any, stop: Stop, start: Any = None, corner: bool = False) -> Iterations:
+        """Conjugate gradients for `R S R^H z = right`; with `corner` in fewer steps, of which each costs more."""
+        stages: list[Any] = list(self._strips)
+        if corner and self._corner is not None:
+            stages.append(self._corner)
+        there_and_back = stages + stages[-2::-1]
+
+        def precondition(residual: Any) -> Any:
+            z = there_and_back[0].solve(residual)
+            for stage in there_and_back[1:]:
+                z = z + stage.solve(residual - self.multiply(z))
+            return z
+
+        return conjugate_gradients(self.multiply, precondition, right, stop, start, self.arrays)
+
+    @cached_property
+    def _corner(self) -> "_Corner | None":
+        if len(self._strips) != 2:
+            return None  # one strip is solved exactly; three meet along edges, not in a corner
+        chosen = _near_corner(self)
+        return _Corner(self, chosen) if len(chosen) <= LARGEST_CORNER else None
+
+
+class _Strip:
+    """The samples outside the crop along one axis, whatever their place on the others; solved exactly."""
+
+    def __init__(self, cross: Cross, axis: int) -> None:
+        self.arrays, self.real = cross.arrays, cross.torus.real
+        sizes = cross.torus.sizes
+        component = np.repeat(np.arange(len(cross.kept)), [sizes[axis] - shape[axis] for shape in cross.kept])
+        layer = np.concatenate([np.arange(shape[axis], sizes[axis]) for shape in cross.kept])
+        self.others = tuple(n for other, n in enumerate(sizes) if other != axis)
+        slabs = np.moveaxis(np.arange(math.prod(sizes)).reshape(sizes), axis, 0)[layer].reshape(len(layer), -1)
+        places = slabs + math.prod(sizes) * component[:, None]
+        self.positions = cross.arrays.native(np.searchsorted(cross.places, places).ravel())
+        self.inverses = cross.arrays.working(self._inverses(cross, axis, component, layer))
+
+    def _inverses(self, cross: Cross, axis: int, component: NDArray, layer: NDArray) -> Any:
+        """For each frequency along the strip, the inverse of the matrix across it."""
+        arrays, xp = cross.arrays, cross.arrays.xp
+        thick = int(layer.max() - layer.min())
+        lags = arrays.native(np.arange(-thick, thick + 1) % cross.torus.sizes[axis])
+        across = xp.moveaxis(cross.response, 2 + axis, 2)[:, :, lags]
+        if self.others:
+            across = arrays.transform(across, tuple(range(3, across.ndim)), self.real)
+        rows, columns = arrays.native(component[:, None]), arrays.native(component[None, :])
+        blocks = across[rows, columns, arrays.native(layer[:, None] - layer[None, :] + thick)]
+        return xp.linalg.inv(xp.moveaxis(blocks, (0, 1), (-2, -1)))
+
+    def solve(self, residual: Any) -> Any:
+        """The values on the strip that explain the residual there; zero elsewhere on the cross."""
+        xp, axes = self.arrays.xp, tuple(range(2, 2 + len(self.others)))
+        z = residual[:, self.positions].reshape((residual.shape[0], -1, *self.others))
+        spectra = self.arrays.transform(z, axes, self.real) if axes else z
+        spectra = (self.inverses @ xp.moveaxis(spectra, 1, -1)[..., None])[..., 0]
+        spectra = xp.moveaxis(spectra, -1, 1)
+        z = self.arrays.back(spectra, axes, self.others, self.real) if axes else spectra
+        return _at(self.positions, z.reshape((residual.shape[0], -1)), residual, self.arrays)
+
+
+class _Corner:
+    """The samples near where two strips meet, which is what couples the strips; solved exactly."""
+
+    def __init__(self, cross: Cross, chosen: NDArray) -> None:
+        self.arrays = cross.arrays
+        self.positions = cross.arrays.native(chosen)
+        component, *places = np.unravel_index(cross.places[chosen], (len(cross.kept), *cross.torus.sizes))
+        lags = [(at[:, None] - at[None, :]) % n for at, n in zip(places, cross.torus.sizes, strict=True)]
+        index = (component[:, None], component[None, :], *lags)
+        matrix = cross.response[tuple(map(cross.arrays.native, index))]
+        self.factor = cross.arrays.working(cross.arrays.cholesky(matrix))
+
+    def solve(self, residual: Any) -> Any:
+        z = self.arrays.cholesky_solve(self.factor, residual[:, self.positions].T).T
+        return _at(self.positions, z, residual, self.arrays)
+
+
+def _at(positions: Any, z: Any, like: Any, arrays: Any) -> Any:
+    """Zeros like `like` with `z` at these positions."""
+    whole = arrays.zeros(tuple(like.shape), like)
+    whole[:, positions] = z
+    return whole
+
+
+def _outside(kept: Shape, sizes: Shape) -> NDArray[np.intp]:
+    """Flat positions on the torus outside the crop `kept`."""
+    outside = np.ones(sizes, bool)
+    outside[tuple(map(slice, kept))] = False
+    return np.flatnonzero(outside)
+
+
+def _near_corner(cross: Cross) -> NDArray[np.intp]:
+    """Which samples of the cross stand near the corner that both strips share."""
+    _, *places = np.unravel_index(cross.places, (len(cross.kept), *cross.torus.sizes))
+    near = np.ones(len(cross.places), bool)
+    for axis, (at, size) in enumerate(zip(places, cross.torus.sizes, strict=True)):
+        first = min(shape[axis] for shape in cross.kept)
+        margin = math.ceil(CORNER_SHARE * (size - first))
+        if size > first:
+            near &= (at >= first - margin) | (at < margin)
+    return np.flatnonzero(near)

@@ -1,0 +1,183 @@
+"""`solve`: the door to everything that inverts."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import numpy as np
+
+from .._optional import require
+from ..affine import Affine
+from ..dtypes import as_signal
+from ..errors import GeometryError, ShapeError
+from ..foreign import as_operator
+from .normal import Watch
+from .priors import PRIORS
+from .problem import Problem, as_regularizer
+from .rules import RULES, Rule
+from .solution import Solution
+from .task import Found, Progress, Task, as_data, as_steps, as_tolerance
+
+ADVICE = {
+    "stalled": "it stalled: the tolerance lies below what rounding allows here; take float64, a larger tol or a larger "
+    "alpha",
+    "max_iterations": "it ran out of steps; give more with maxiter, or take a larger tol or alpha",
+    "interrupted": "it was interrupted, and this is how far it had come",
+}
+WORST_FIRST = ("interrupted", "max_iterations", "stalled", "converged")
+
+
+def solve(
+    A: Any,
+    b: Any,
+    *,
+    alpha: Any = None,
+    regularizer: Any = None,
+    prior: str = "tikhonov",
+    nonneg: bool = False,
+    noise: float | None = None,
+    method: str = "auto",
+    tol: float = 1e-6,
+    maxiter: int | None = None,
+    x0: Any = None,
+    callback: Callable[[Progress], Any] | None = None,
+    progress: bool = False,
+) -> Solution:
+    """Minimise ``1/2 ||A x - b||^2 + alpha R(x)``.
+
+    Parameters
+    ----------
+    A : Operator
+        Anything `as_operator` takes; an `Affine` has its offset taken off `b`.
+    b : array_like
+        The data, `(*batch, *A.out_shape)`; finite.
+    alpha : float or str, optional
+        The weight of the penalty, in the units of ``||A x||^2 / R(x)``; 0 gives plain least squares, of least norm
+        where many fit. Or the rule that chooses it.
+    regularizer : Operator or str, optional
+        `L` of the penalty, the identity by default; "gradient" and "laplacian" have the boundary of `A`.
+    prior : str
+        "tikhonov": ``R(x) = 1/2 ||L x||^2``.
+    nonneg : bool
+        Whether `x` may not be negative.
+    noise : float, optional
+        Standard deviation of the noise in `b`, for rules that need it.
+    method : str
+        How the normal equations are solved: "auto" takes the first that can of "diagonal", "frame", "pinned".
+    tol : float
+        The relative residual of the normal equations at which to stop.
+    maxiter : int, optional
+        Steps at most.
+    x0 : array_like, optional
+        Where to start, `(*batch, *A.in_shape)` or without the batch.
+    callback : callable, optional
+        Called after each step with its `iteration`, `residual_norm` and `x`.
+    progress : bool
+        Whether to draw a progress bar.
+
+    Returns
+    -------
+    Solution
+
+    Raises
+    ------
+    ShapeError, GeometryError, DTypeError
+        For arguments that make no problem.
+
+    Examples
+    --------
+    >>> import numpy as np, convop
+    >>> A = convop.Convolution([1.0, 2.0, 1.0], 6, mode="valid")
+    >>> solution = convop.solve(A, A(np.ones(6)), alpha=1e-3)
+    >>> solution
+    <Solution 6, converged, method frame, 1 steps, alpha 0.001>
+    >>> bool(np.allclose(A(solution.x), A(np.ones(6)), atol=1e-3))
+    True
+    """
+    if isinstance(A, Affine):
+        A, b = A.linear, as_signal(b, A.linear.dtype) - A.offset
+    operator = as_operator(A)
+    minimise = PRIORS.get(prior)
+    if minimise is None:
+        raise GeometryError(f"unknown prior {prior!r}; use one of {', '.join(map(repr, PRIORS))}")
+    problem = Problem(operator, as_regularizer(regularizer, operator))
+    data, batch = as_data(b, operator)
+    start = None if x0 is None else _as_start(x0, problem, data)
+    with _bar(progress) as bar:
+        task = Task(
+            problem, data, batch, method, as_tolerance(tol), as_steps(maxiter), start, nonneg, _as_noise(noise),
+            _watch(callback, bar),
+        )  # fmt: skip
+        rule = _as_rule(alpha)
+        if not isinstance(rule, Rule):
+            found = minimise(task, rule)
+            return _solution(task, [found], rule, "")
+        found, alphas, text = [], [], ""
+        for item in map(task.item, range(len(data))):
+            chosen, text = rule.choose(item)
+            alphas.append(chosen)
+            found.append(minimise(item, chosen))
+        return _solution(task, found, np.reshape(alphas, batch)[()], text)
+
+
+def _as_rule(alpha: Any) -> float | Rule:
+    names = [rule.name for rule in RULES]
+    needed = f"give a number, 0 or more, or one of {', '.join(map(repr, names))}"
+    if isinstance(alpha, str):
+        for rule in RULES:
+            if rule.name == alpha:
+                return rule
+    elif alpha is not None and np.ndim(alpha) == 0 and not isinstance(alpha, (complex, np.complexfloating)):
+        number = float(alpha)
+        if 0 <= number < float("inf"):
+            return number
+    raise GeometryError(f"alpha={alpha!r} is no weight and no rule; {needed}")
+
+
+def _as_noise(noise: Any) -> float | None:
+    if noise is None:
+        return None
+    if isinstance(noise, (bool, complex)) or np.ndim(noise) != 0 or not 0 <= float(noise) < float("inf"):
+        raise GeometryError(f"noise is a standard deviation, a number that is not negative, got {noise!r}")
+    return float(noise)
+
+
+def _as_start(x0: Any, problem: Problem, data: Any) -> Any:
+    start, shape = as_signal(x0, problem.dtype), problem.A.in_shape
+    start = start.astype(np.result_type(start.dtype, data.dtype), copy=False)
+    if start.shape == shape:
+        return np.broadcast_to(start, (len(data), *shape))
+    if start.shape[-len(shape) :] != shape or start.size != len(data) * int(np.prod(shape)):
+        raise ShapeError(f"x0 has shape {start.shape}, needed {shape}, or that with the batch axes of b in front")
+    return start.reshape((len(data), *shape))
+
+
+def _watch(callback: Callable[[Progress], Any] | None, bar: Any) -> Watch | None:
+    if callback is None and bar is None:
+        return None
+
+    def watch(step: int, iterate: Callable[[], Any], residual: float) -> None:
+        if bar is not None:
+            bar.set_postfix_str(f"residual {residual:.1e}")
+            bar.update()
+        if callback is not None:
+            callback(Progress(step, residual, iterate))
+
+    return watch
+
+
+def _bar(progress: bool) -> AbstractContextManager[Any]:
+    return require("tqdm", "cli").tqdm(desc="solving", unit=" steps", ncols=78) if progress else nullcontext()
+
+
+def _solution(task: Task, found: list[Found], alpha: Any, chosen: str) -> Solution:
+    """One answer for the whole batch; its status is that of the worst item."""
+    shape = (*task.batch, *task.problem.A.in_shape)
+    worst = min(found, key=lambda each: (WORST_FIRST.index(each.status), -each.residuals[-1]))
+    said = [chosen, worst.reason, ADVICE.get(worst.status, "")]
+    bound = np.concatenate([each.error_bound for each in found]).reshape(task.batch)[()]
+    return Solution(
+        np.concatenate([each.x for each in found]).reshape(shape), alpha,
+        "max_iterations" if worst.status == "interrupted" else worst.status,
+        worst.method, "; ".join(filter(None, said)), max(each.iterations for each in found), worst.residuals, bound,
+    )  # fmt: skip

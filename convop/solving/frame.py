@@ -1,0 +1,175 @@
+r"""The unknown boundary: a frame of a scene that goes on past it, nearly direct.
+
+On a torus let `C` be the circulant with the kernel of `A`, `M` the crop to the frame and `R` the samples outside
+it, so that `A = M C`. The normal equations differ from circulant ones by what the rows `R C` add:
+``A^H A + alpha I = P - C^H R^H R C`` with ``P = C^H C + alpha I`` diagonal in frequency, hence (Woodbury)
+
+``x = P^-1 (f + C^H R^H z)``,  ``K z = R C P^-1 f``,  ``K = R (I - C P^-1 C^H) R^H``,
+
+where `K` lives on the thin cross outside the frame. Other rows, those of further frames of the same scene and
+`sqrt(alpha)` times those of a regulariser, stand below `C` and lose their own rows that wrap around.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..apply.sparse import csr
+from ..arguments import Shape
+from ..convolution import Convolution
+from ..geometry import Geometry
+from ..operator import Operator
+from .arrays import Arrays
+from .cross import Cross
+from .normal import Method, State
+from .on_torus import TorusFactor
+from .problem import Problem, rows_of
+from .torus import Torus
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The rows of a convolution that read nothing outside: a circulant cropped to `kept` from the origin."""
+
+    geometry: Geometry
+    weight: NDArray
+
+
+def rows_inside(operator: Operator) -> Rows | str:
+    """A convolution as rows of a circulant, or what keeps it from being that."""
+    if not isinstance(operator, Convolution):
+        return f"a part of it is no Convolution but {type(operator).__name__}"
+    g = operator.geometry
+    if (g.channels_out, g.channels_in) != (1, 1):
+        return "it mixes channels"
+    if any(s != 1 for s in g.stride):
+        return f"it has stride {g.stride}"
+    padding = []
+    for axis in range(g.ndim):
+        before, after = g.padding[axis]
+        if not any(g.reads_outside(axis)):
+            padding.append((before, after))
+        elif g.is_periodic(axis):
+            if g.out_spatial[axis] != g.spatial[axis]:
+                return f"axis {axis} is periodic and changes its size"
+            padding.append((before, after))
+        elif _edges_vanish(operator, axis):
+            padding.append((min(before, 0), min(after, 0)))
+        else:
+            return f"it reads outside the array on axis {axis} (boundary {g.boundary[axis]})"
+    kept = Geometry.make(
+        g.spatial, g.kernel, dilation=g.dilation, padding=tuple(padding), boundary=g.boundary, lifted=g.lifted
+    )
+    return Rows(kept, operator.weight)
+
+
+def _edges_vanish(operator: Convolution, axis: int) -> bool:
+    """Whether all rows that read outside on `axis` are zero, as the last difference of a symmetric extension is."""
+    g = operator.geometry
+    if math.prod(g.kernel) != g.kernel[axis] or g.spatial[axis] < g.reach[axis]:
+        return False
+    line = Geometry.make(
+        g.spatial[axis], g.kernel[axis], dilation=g.dilation[axis], padding=(g.padding[axis],),
+        boundary=(g.boundary[axis],),
+    )  # fmt: skip
+    matrix = csr(line, operator.weight.reshape(1, 1, -1), None)
+    before, after = (max(width, 0) for width in g.padding[axis])
+    outside = np.r_[:before, line.out_spatial[0] - after : line.out_spatial[0]]
+    return abs(matrix[outside]).sum() == 0
+
+
+def obstacle(problem: Problem, alpha: float) -> str | None:
+    """What keeps the method from serving."""
+    if not alpha > 0:
+        return "alpha is 0, and the method divides by it"
+    for operator in (problem.A, *(() if problem.L is None else (problem.L,))):
+        for row in rows_of(operator):
+            rows = rows_inside(row)
+            if isinstance(rows, str):
+                return rows
+    return None
+
+
+class FrameState(State):
+    """The kernels' spectra on a torus that holds the scene."""
+
+    def __init__(self, problem: Problem, arrays: Arrays | None = None) -> None:
+        self.problem = problem
+        dtype = problem.dtype
+        self.blurs = [_inside(row) for row in rows_of(problem.A)]
+        self.penalties = [] if problem.L is None else [_inside(row) for row in rows_of(problem.L)]
+        self.spatial = self.blurs[0].geometry.spatial
+        arrays = arrays or Arrays(np.finfo(dtype).dtype)
+        self.torus = Torus(self._sizes(), dtype.kind != "c", arrays)
+        self.symbols = [self.torus.symbol(rows.geometry, rows.weight) for rows in (*self.blurs, *self.penalties)]
+
+    def _sizes(self) -> Shape:
+        """The scene's own sizes where rows of a regulariser or a period ask for them, fast ones otherwise."""
+        from scipy.fft import next_fast_len
+
+        fixed = [bool(self.penalties) or "periodic" in pair for pair in self.blurs[0].geometry.boundary]
+        return tuple(
+            n if own else int(next_fast_len(n, True))  # pyright: ignore[reportArgumentType]
+            for n, own in zip(self.spatial, fixed, strict=True)
+        )
+
+    def at(self, alpha: float) -> "FrameFactor":
+        return FrameFactor(self, alpha)
+
+
+def _inside(operator: Operator) -> Rows:
+    rows = rows_inside(operator)
+    if isinstance(rows, str):
+        raise AssertionError(f"prepared although {rows}")
+    return rows
+
+
+class FrameFactor(TorusFactor):
+    """One `alpha`: the diagonal `P`, and `K` on the cross."""
+
+    def __init__(self, state: FrameState, alpha: float) -> None:
+        self.torus, self.spatial = state.torus, state.spatial
+        arrays, xp, root = self.torus.arrays, self.torus.arrays.xp, math.sqrt(alpha)
+        rows = [s * (1.0 if q < len(state.blurs) else root) for q, s in enumerate(state.symbols)]
+        powers = [(s.conj() * s).real for s in rows]
+        identity = 0.0 if state.penalties else alpha
+        whole: Any = sum(powers) + identity
+        self.columns, self.inverse = arrays.working(xp.stack(rows)), arrays.working(1 / whole)
+        kept = tuple(each.geometry.out_spatial for each in (*state.blurs, *state.penalties))
+        self.cross = Cross(_complement(rows, powers, identity, xp), self.torus, kept)
+        self.gain = math.sqrt(float((whole - identity).max()))
+
+    def _right(self, spectrum: Any) -> Any:
+        return self._guess(spectrum * self.inverse)
+
+    def _guess(self, spectrum: Any) -> Any:
+        return self.cross.gather(spectrum[:, None] * self.columns)
+
+    def _solution(self, spectrum: Any, z: Any) -> Any:
+        return (spectrum + self._residual(z)) * self.inverse
+
+    def _residual(self, rho: Any) -> Any:
+        return (self.cross.spread(rho) * self.columns.conj()).sum(1)
+
+
+def _complement(rows: list[Any], powers: list[Any], identity: float, xp: Any) -> Any:
+    """`I - C P^-1 C^H`, its diagonal written as a sum so that nothing cancels."""
+    whole = sum(powers) + identity
+
+    def entry(q: int, r: int) -> Any:
+        if q != r:
+            return -rows[q] * rows[r].conj() / whole
+        return (sum((p for other, p in enumerate(powers) if other != q), identity)) / whole
+
+    return xp.stack([xp.stack([entry(q, r) for r in range(len(rows))]) for q in range(len(rows))])
+
+
+METHOD = Method(
+    "frame",
+    "nothing outside the array is read, so all that is not circulant lies on a thin cross outside the frame",
+    obstacle,
+    FrameState,
+)

@@ -1,0 +1,106 @@
+"""Solving normal equations: what every method offers, and the refinement that makes its answers exact."""
+
+import abc
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .arrays import Arrays
+from .problem import Problem
+
+Watch = Callable[[int, Callable[[], Any], float], None]  # step, how to get the iterate, largest relative residual
+REFINEMENTS = 3
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An approximate solution of the normal equations, and how it was found."""
+
+    x: NDArray
+    residuals: tuple[float, ...]  # relative to the right-hand side, the largest of the batch, after each step
+    status: str  # "converged", "stalled" or "max_iterations"
+
+    @property
+    def iterations(self) -> int:
+        return len(self.residuals) - 1
+
+
+class Factor(abc.ABC):
+    """`A^H A + alpha L^H L` for one `alpha`, prepared for any number of right-hand sides."""
+
+    @abc.abstractmethod
+    def solve(
+        self, f: NDArray, tol: float, maxiter: int, start: NDArray | None = None, watch: Watch | None = None
+    ) -> Answer:
+        """Solve for `f` of shape `(batch, *in_shape)` to the relative residual `tol`, from `start` on."""
+
+
+class State(abc.ABC):
+    """A problem prepared for every `alpha`."""
+
+    @abc.abstractmethod
+    def at(self, alpha: float) -> Factor: ...
+
+
+@dataclass(frozen=True)
+class Method:
+    """A way to solve the normal equations. `obstacle` says what keeps it from serving a problem, or None."""
+
+    name: str
+    reason: str
+    obstacle: Callable[[Problem, float], str | None]
+    prepare: Callable[[Problem], State]
+
+
+def refined(
+    problem: Problem,
+    factor: Factor,
+    f: NDArray,
+    alpha: float,
+    tol: float,
+    maxiter: int,
+    start: NDArray | None = None,
+    watch: Watch | None = None,
+) -> Answer:
+    """The solution of `(A^H A + alpha L^H L) x = f`, with the residual computed by the operators themselves.
+
+    What rounding or a loose inner bound left over is solved for again.
+    """
+    scale = problem.norms(f)
+    answer = factor.solve(f, tol, maxiter, start, watch)
+    x, history, status = answer.x, answer.residuals[:-1], answer.status
+    for attempt in range(REFINEMENTS + 1):
+        residual = f - problem.normal(x, alpha)
+        left = relative(problem.norms(residual), scale)
+        history = (*history, left)
+        if left <= tol or attempt == REFINEMENTS or len(history) > maxiter:
+            break
+        more = factor.solve(residual, min(0.5, tol / left), maxiter - len(history) + 1, None, watch)
+        better = x + more.x
+        after = relative(problem.norms(f - problem.normal(better, alpha)), scale)
+        if not after < left / 2:
+            x = better if after < left else x
+            history = (*history, min(after, left))
+            return Answer(x, history, "converged" if history[-1] <= tol else "stalled")
+        x, history = better, (*history[:-1], *(left * r for r in more.residuals[:-1]))
+        status = more.status
+    if history[-1] <= tol:
+        status = "converged"
+    elif status == "converged":
+        status = "stalled"
+    return Answer(x, history, status)
+
+
+def relative(norms: Any, scale: Any) -> float:
+    """The largest ratio of a batch; zero to zero is zero."""
+    norms, scale = np.asarray(norms), np.asarray(scale)
+    return float(np.max(np.where(norms == 0, 0, norms / np.where(scale == 0, 1, scale)), initial=0.0))
+
+
+def batch_norms(u: Any, arrays: Arrays) -> Any:
+    """The 2-norm of each array of a batch; 1 for arrays of zeros, so that they may be divided by."""
+    norms = abs(u.reshape((u.shape[0], -1)) ** 2).sum(-1) ** 0.5
+    return arrays.xp.where(norms == 0, norms + 1, norms)

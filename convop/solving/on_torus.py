@@ -1,0 +1,62 @@
+"""What the methods share whose normal equations are circulant but for a thin cross."""
+
+import abc
+from typing import Any
+
+from ..arguments import Shape
+from .conjugate_gradients import Stop
+from .cross import Cross
+from .normal import Answer, Factor, Watch, batch_norms
+from .torus import Torus
+
+TIGHT = 1e-7  # tolerances below which the more expensive preconditioner pays
+
+
+class TorusFactor(Factor):
+    """`x` in frequency from the right-hand side and from `z`, the solution on the cross."""
+
+    torus: Torus
+    cross: Cross
+    spatial: Shape  # of the signal, which stands at the origin of the torus
+    gain: float  # the normal equations' residual is at most that of the cross times this
+
+    @abc.abstractmethod
+    def _right(self, spectrum: Any) -> Any:
+        """The right-hand side on the cross for a right-hand side of this spectrum."""
+
+    @abc.abstractmethod
+    def _guess(self, spectrum: Any) -> Any:
+        """The values on the cross that belong to a solution of this spectrum."""
+
+    @abc.abstractmethod
+    def _solution(self, spectrum: Any, z: Any) -> Any:
+        """The spectrum of the solution, from those of the right-hand side and of the values on the cross."""
+
+    @abc.abstractmethod
+    def _residual(self, rho: Any) -> Any:
+        """The spectrum of the residual of the normal equations, from the residual on the cross."""
+
+    def solve(self, f: Any, tol: float, maxiter: int, start: Any = None, watch: Watch | None = None) -> Answer:
+        shape, arrays = f.shape, self.torus.arrays
+        f = f.reshape((-1, *self.spatial))
+        spectrum, size = self._spectrum(f), batch_norms(f, arrays)
+
+        def crop(whole: Any) -> Any:
+            return self.torus.crop(self.torus.signal(whole), self.spatial)
+
+        def residual(rho: Any) -> Any:
+            """Relative to the right-hand side; a bound where that will do."""
+            bound = self.gain * batch_norms(rho, arrays) / size
+            return bound if float(bound.max()) <= tol else batch_norms(crop(self._residual(rho)), arrays) / size
+
+        def report(step: int, z: Any, worst: float) -> None:
+            if watch is not None:
+                watch(step, lambda: crop(self._solution(spectrum, z)).reshape(shape), worst)
+
+        guess = None if start is None else self._guess(self._spectrum(start.reshape(f.shape)))
+        stop = Stop(residual, tol, maxiter, None if watch is None else report)
+        found = self.cross.solve(self._right(spectrum), stop, guess, corner=tol < TIGHT)
+        return Answer(crop(self._solution(spectrum, found.x)).reshape(shape), found.residuals, found.status)
+
+    def _spectrum(self, u: Any) -> Any:
+        return self.torus.spectrum(self.torus.embed(u))

@@ -1,0 +1,117 @@
+r"""Convolutions that write every sample they reach (zero boundary, "full"), nearly direct.
+
+On a torus as large as the output, `A = C E` with `C` circulant and `E` the embedding of the signal, whose samples
+are pinned to zero outside. The normal equations are a principal submatrix of the circulant
+``P = C^H C + alpha L^H L``, and a block of an inverse gives (with `R` the samples that are pinned)
+
+``x = E^H P^-1 (f - R^H mu)``,  ``(R P^-1 R^H) mu = R P^-1 f``.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from ..arguments import Shape
+from ..convolution import Convolution
+from ..operator import Operator
+from .arrays import Arrays
+from .cross import Cross
+from .normal import Method, State
+from .on_torus import TorusFactor
+from .problem import Problem, rows_of
+from .torus import Torus
+
+
+def shortfall(operator: Operator) -> str | None:
+    """What keeps an operator from writing all that a zero-extended signal reaches."""
+    if not isinstance(operator, Convolution):
+        return f"a part of it is no Convolution but {type(operator).__name__}"
+    g = operator.geometry
+    if (g.channels_out, g.channels_in) != (1, 1):
+        return "it mixes channels"
+    if any(s != 1 for s in g.stride):
+        return f"it has stride {g.stride}"
+    for axis, (pair, width, span) in enumerate(zip(g.boundary, g.padding, g.reach, strict=True)):
+        if "periodic" in pair and any(g.reads_outside(axis)):
+            if g.out_spatial[axis] != g.spatial[axis]:
+                return f"axis {axis} is periodic and changes its size"
+        elif pair != ("zero", "zero") or min(width) < span - 1:
+            return f"axis {axis} does not write every sample that the kernel reaches"
+    return None
+
+
+def obstacle(problem: Problem, alpha: float) -> str | None:
+    """What keeps the method from serving."""
+    if not alpha > 0:
+        return "alpha is 0, and the method divides by it"
+    rows = (*rows_of(problem.A), *(() if problem.L is None else rows_of(problem.L)))
+    return next((reason for reason in map(shortfall, rows) if reason is not None), None)
+
+
+class PinnedState(State):
+    """The power of the kernels at each frequency of a torus on which nothing wraps."""
+
+    def __init__(self, problem: Problem, arrays: Arrays | None = None) -> None:
+        blurs, penalties = rows_of(problem.A), () if problem.L is None else rows_of(problem.L)
+        self.spatial = problem.A.in_shape[-len(_geometry(blurs[0]).spatial) :]
+        self.torus = Torus(
+            _sizes([_geometry(row) for row in (*blurs, *penalties)]),
+            problem.dtype.kind != "c",
+            arrays or Arrays(np.finfo(problem.dtype).dtype),
+        )
+        self.blur_power: Any = sum(map(self._power, blurs))
+        self.penalty_power: Any = sum(map(self._power, penalties)) if penalties else 1.0
+
+    def _power(self, row: Operator) -> Any:
+        symbol = self.torus.symbol(_geometry(row), row.weight)  # pyright: ignore[reportAttributeAccessIssue]
+        return (symbol.conj() * symbol).real
+
+    def at(self, alpha: float) -> "PinnedFactor":
+        return PinnedFactor(self, alpha)
+
+
+def _geometry(row: Operator) -> Any:
+    return row.geometry  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def _sizes(geometries: list[Any]) -> Shape:
+    """Fast sizes that hold the signal and the reach of every kernel; the own ones of periodic axes."""
+    from scipy.fft import next_fast_len
+
+    sizes = []
+    for axis, n in enumerate(geometries[0].spatial):
+        periodic = any("periodic" in g.boundary[axis] for g in geometries)
+        least = max(n + g.reach[axis] - 1 for g in geometries)
+        sizes.append(n if periodic else int(next_fast_len(least, True)))  # pyright: ignore[reportArgumentType]
+    return tuple(sizes)
+
+
+class PinnedFactor(TorusFactor):
+    """One `alpha`: the diagonal `P`, and its inverse on the cross."""
+
+    def __init__(self, state: PinnedState, alpha: float) -> None:
+        self.torus, self.spatial = state.torus, state.spatial
+        power: Any = state.blur_power + alpha * state.penalty_power
+        self.inverse, self.power = map(self.torus.arrays.working, (1 / power, power))
+        self.cross = Cross((1 / power)[None, None], self.torus, (state.spatial,))
+        self.gain = float(power.max())
+
+    def _right(self, spectrum: Any) -> Any:
+        return self.cross.gather((spectrum * self.inverse)[:, None])
+
+    def _guess(self, spectrum: Any) -> Any:
+        return self.cross.gather((-spectrum * self.power)[:, None])
+
+    def _solution(self, spectrum: Any, z: Any) -> Any:
+        return (spectrum - self.cross.spread(z)[:, 0]) * self.inverse
+
+    def _residual(self, rho: Any) -> Any:
+        return self.cross.spread(rho)[:, 0] * self.power
+
+
+METHOD = Method(
+    "pinned",
+    "every sample that the kernel reaches is written, so the normal equations are part of a circulant matrix",
+    obstacle,
+    PinnedState,
+)

@@ -1,0 +1,89 @@
+"""What is solved: an operator, what its solutions are penalised by, and the normal equations of both."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..blocks import Blocks
+from ..convolution import Convolution
+from ..differences import gradient, laplacian
+from ..errors import GeometryError, ShapeError
+from ..foreign import as_operator
+from ..operator import Operator
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Minimise `1/2 ||A x - b||^2 + alpha/2 ||L x||^2`; `L` is None for the identity."""
+
+    A: Operator
+    L: Operator | None = None
+
+    @cached_property
+    def dtype(self) -> np.dtype:
+        return self.A.dtype if self.L is None else np.result_type(self.A.dtype, self.L.dtype)
+
+    def penalised(self, x: NDArray) -> NDArray:
+        """`L x`."""
+        return x if self.L is None else self.L(x)
+
+    def gram(self, x: NDArray) -> NDArray:
+        """`L^H L x`."""
+        return x if self.L is None else self.L.H(self.L(x))
+
+    def normal(self, x: NDArray, alpha: float) -> NDArray:
+        """`(A^H A + alpha L^H L) x`."""
+        image = self.A.H(self.A(x))
+        return image + alpha * self.gram(x) if alpha else image
+
+    def norms(self, x: NDArray) -> NDArray:
+        """The 2-norm of each array of a batch."""
+        return np.linalg.norm(x.reshape((*x.shape[: x.ndim - len(self.A.in_shape)], -1)), axis=-1)
+
+
+def rows_of(operator: Operator) -> tuple[Operator, ...]:
+    """The operators that stand on top of each other in a stack; a single one otherwise."""
+    if isinstance(operator, Blocks) and operator.columns.single:
+        return tuple(block for _, _, block in sorted(operator.blocks, key=lambda block: block[0]))
+    return (operator,)
+
+
+def as_regularizer(regularizer: Any, A: Operator) -> Operator | None:
+    """`L` from what the user gave: an operator, its name, or None for the identity."""
+    if regularizer is None:
+        return None
+    if isinstance(regularizer, str):
+        return _named(regularizer, A)
+    L = as_operator(regularizer)
+    if L.in_shape != A.in_shape:
+        raise ShapeError(
+            f"the regularizer acts on arrays of shape {L.in_shape}, and the solution has shape {A.in_shape}; "
+            f"give an operator with in_shape={A.in_shape}"
+        )
+    return L
+
+
+def _named(name: str, A: Operator) -> Operator:
+    """A difference operator with the boundary of `A`.
+
+    Where `A` reads nothing outside, the difference across the edge is left out, since nothing is known there.
+    """
+    if name not in ("gradient", "laplacian"):
+        raise GeometryError(f"regularizer must be 'gradient', 'laplacian' or an operator, got {name!r}")
+    first = rows_of(A)[0]
+    if not isinstance(first, Convolution) or first.geometry.lifted:
+        raise GeometryError(
+            f"regularizer {name!r} takes the boundary of a single-channel Convolution, and the operator is "
+            f"{type(first).__name__}; build it with convop.{name}(shape, boundary) and pass the operator"
+        )
+    geometry, dtype = first.geometry, np.finfo(first.dtype).dtype
+    outside = [any(geometry.reads_outside(axis)) for axis in range(geometry.ndim)]
+    pairs = tuple(
+        pair if reads else ("symmetric", "symmetric") for pair, reads in zip(geometry.boundary, outside, strict=True)
+    )
+    if name == "gradient":  # the symmetric extension makes the difference across an edge zero
+        return gradient(A.in_shape, pairs, dtype)
+    return laplacian(A.in_shape, pairs, dtype)

@@ -1,0 +1,113 @@
+"""A call of `solve` with its arguments made canonical."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..arguments import Shape, as_int
+from ..dtypes import as_signal
+from ..errors import GeometryError, ShapeError
+from ..operator import Operator
+from .normal import State, Watch
+from .problem import Problem
+from .table import choose
+
+MOST_STEPS = 1000
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a prior's minimiser is given: arrays have one batch axis in front."""
+
+    problem: Problem
+    b: NDArray  # (batch, *out_shape)
+    batch: Shape  # the batch axes that the result gets back
+    method: str
+    tol: float
+    maxiter: int
+    start: NDArray | None  # (batch, *in_shape)
+    nonneg: bool
+    noise: float | None
+    watch: Watch | None
+
+    @cached_property
+    def f(self) -> NDArray:
+        """`A^H b`."""
+        return self.problem.A.H(self.b)
+
+    def state(self, alpha: float) -> tuple[State, str, str]:
+        """The problem prepared by the method that the table chooses; its name and its reason."""
+        method = choose(self.problem, alpha, self.method)
+        return method.prepare(self.problem), method.name, method.reason
+
+    def item(self, index: int) -> "Task":
+        """One item of the batch."""
+        start = None if self.start is None else self.start[index : index + 1]
+        return Task(
+            self.problem, self.b[index : index + 1], self.batch, self.method, self.tol, self.maxiter, start,
+            self.nonneg, self.noise, self.watch,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a minimiser gives back; `x` has one batch axis in front."""
+
+    x: NDArray
+    alpha: Any
+    status: str
+    method: str
+    reason: str
+    iterations: int
+    residuals: tuple[float, ...]
+    error_bound: Any
+
+
+def as_data(b: Any, A: Operator) -> tuple[NDArray, Shape]:
+    """`b` with one batch axis, in the type of the solution, and the batch axes it had."""
+    array = as_signal(b, A.dtype)
+    rank = array.ndim - len(A.out_shape)
+    if array.shape == (A.shape[0],) and A.out_shape != (A.shape[0],):
+        array, rank = array.reshape(A.out_shape), 0
+    if rank < 0 or array.shape[rank:] != A.out_shape:
+        raise ShapeError(
+            f"b has shape {array.shape}, needed (*batch, {', '.join(map(str, A.out_shape))}) as the operator gives it"
+        )
+    if not np.isfinite(array).all():
+        bad = int(array.size - np.count_nonzero(np.isfinite(array)))
+        raise GeometryError(
+            f"b holds {bad} samples that are NaN or inf, and a solution would spread them everywhere; replace them, "
+            f"or leave them out with convop.Select(A.out_shape, mask) @ A"
+        )
+    array = array.astype(np.result_type(array.dtype, A.dtype), copy=False)
+    return array.reshape((-1, *A.out_shape)), array.shape[:rank]
+
+
+def as_tolerance(tol: Any) -> float:
+    """A positive number below 1."""
+    if not isinstance(tol, (int, float, np.floating)) or not 0 < tol < 1:
+        raise GeometryError(f"tol must be a number between 0 and 1, got {tol!r}; 1e-6 is usual")
+    return float(tol)
+
+
+def as_steps(maxiter: Any) -> int:
+    """How many steps at most."""
+    return MOST_STEPS if maxiter is None else as_int(maxiter, "maxiter", 1)
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What a callback is given after each step."""
+
+    iteration: int
+    residual_norm: float
+    _iterate: Callable[[], NDArray]
+
+    @cached_property
+    def x(self) -> NDArray:
+        """The iterate, computed when it is asked for."""
+        return self._iterate()

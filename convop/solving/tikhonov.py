@@ -1,0 +1,25 @@
+"""Tikhonov's prior, ``alpha/2 ||L x||^2``: the normal equations, solved once for each alpha."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .normal import refined
+from .problem import Problem
+from .task import Found, Task
+
+
+def minimise(task: Task, alpha: float) -> Found:
+    """``min 1/2 ||A x - b||^2 + alpha/2 ||L x||^2``, for one alpha."""
+    state, name, reason = task.state(alpha)
+    factor = state.at(alpha)
+    answer = refined(task.problem, factor, task.f, alpha, task.tol, task.maxiter, task.start, task.watch)
+    bound = error_bound(task.problem, answer.x, task.f, alpha)
+    return Found(answer.x, alpha, answer.status, name, reason, answer.iterations, answer.residuals, bound)
+
+
+def error_bound(problem: Problem, x: NDArray, f: NDArray, alpha: float) -> NDArray:
+    """``||r|| / (alpha ||x||)`` for each item: the smallest eigenvalue of `A^H A + alpha I` is at least alpha."""
+    if problem.L is not None or not alpha > 0:
+        return np.full(len(x), np.nan)
+    residual, size = problem.norms(f - problem.normal(x, alpha)), problem.norms(x)
+    return np.divide(residual, alpha * size, where=size > 0, out=np.zeros(len(x)))

@@ -1,0 +1,49 @@
+"""A torus: the grid that wraps around, on which convolutions are diagonal."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..apply.fft import kernel_symbol
+from ..arguments import Shape
+from ..geometry import Geometry
+from .arrays import Arrays
+
+
+@dataclass(frozen=True)
+class Torus:
+    """Transforms over the last axes of arrays; real ones have the half spectrum."""
+
+    sizes: Shape
+    real: bool
+    arrays: Arrays
+
+    @property
+    def axes(self) -> tuple[int, ...]:
+        return tuple(range(-len(self.sizes), 0))
+
+    def spectrum(self, u: Any) -> Any:
+        return self.arrays.transform(u, self.axes, self.real)
+
+    def signal(self, spectrum: Any) -> Any:
+        return self.arrays.back(spectrum, self.axes, self.sizes, self.real)
+
+    def embed(self, u: Any) -> Any:
+        """`u` at the origin of the torus, zeros elsewhere."""
+        batch = tuple(u.shape[: u.ndim - len(self.sizes)])
+        if tuple(u.shape[len(batch) :]) == self.sizes:
+            return u
+        whole = self.arrays.zeros(batch + self.sizes, u)
+        whole[(..., *map(slice, u.shape[len(batch) :]))] = u
+        return whole
+
+    def crop(self, u: Any, shape: Shape) -> Any:
+        """The samples of `shape` at the origin."""
+        return u[(..., *map(slice, shape))]
+
+    def symbol(self, geometry: Geometry, weight: NDArray) -> Any:
+        """The factor of a single-channel convolution at each frequency, in double precision."""
+        wide = weight.astype(np.result_type(weight.dtype, np.float64 if self.real else np.complex128))
+        return self.arrays.native(kernel_symbol(geometry, wide, self.sizes)[0, 0])
