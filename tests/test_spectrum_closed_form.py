@@ -180,7 +180,9 @@ def test_gram_of_a_closed_form(name, whole):
     x = signals(form, L.in_shape, L)
     want = (matrix.conj().T @ (matrix @ x.reshape(2, -1).T)).T.reshape(x.shape)
     got = form.synthesise_in((gram @ form.analyse_in(x)[..., None])[..., 0])
-    assert np.allclose(got, want, atol=1e-4 * np.abs(want).max() if L.dtype.itemsize < 8 else 1e-11 * np.abs(want).max())
+    assert np.allclose(
+        got, want, atol=1e-4 * np.abs(want).max() if L.dtype.itemsize < 8 else 1e-11 * np.abs(want).max()
+    )
 
 
 def test_gram_on_a_coarser_grid():

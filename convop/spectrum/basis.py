@@ -16,6 +16,7 @@ from ..arguments import Shape
 from ..errors import GeometryError
 
 DFT, DCT, NONE = "DFT", "DCT-II", "none"
+EVEN, ODD = "DCT-I", "DST-I with borders"  # not orthogonal: for eigenvalues only
 
 
 @dataclass(frozen=True)

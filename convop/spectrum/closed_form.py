@@ -21,7 +21,8 @@ from ..foreign import as_operator
 from ..operator import Operator
 from ..structured.polyphase import Layout, join, split
 from .basis import Basis, as_kinds
-from .parts import NoClosedForm, common_kinds, grid_axes, part
+from .kinds import NoClosedForm, common_kinds, grid_axes
+from .parts import Part, part
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,7 +96,9 @@ class ClosedForm:
         x = as_signal(x, self.blocks.dtype)
         rank = x.ndim - len(shape)
         if rank < 0 or x.shape[rank:] != shape:
-            raise ShapeError(f"the transform takes arrays of shape (*batch, {', '.join(map(str, shape))}), got {x.shape}")
+            raise ShapeError(
+                f"the transform takes arrays of shape (*batch, {', '.join(map(str, shape))}), got {x.shape}"
+            )
         if x.dtype.kind == "c" and self.basis.halved(layout.base) is not None:
             raise DTypeError("half of the spectrum says all of a real array, got a complex one; use whole()")
         phases = split(x.reshape(-1, layout.channels_in, *layout.grid_in), layout.base, layout.phases_in)
@@ -106,7 +109,9 @@ class ClosedForm:
         needed = (*self.frequencies, layout.block[1])
         rank = c.ndim - len(needed)
         if rank < 0 or c.shape[rank:] != needed:
-            raise ShapeError(f"the transform takes spectra of shape (*batch, {', '.join(map(str, needed))}), got {c.shape}")
+            raise ShapeError(
+                f"the transform takes spectra of shape (*batch, {', '.join(map(str, needed))}), got {c.shape}"
+            )
         spectrum = np.moveaxis(c.reshape(-1, *needed), -1, 1)
         phases = self.basis.backward(spectrum, layout.base)
         return join(phases, layout.base, layout.phases_in).reshape(c.shape[:rank] + shape)
@@ -155,12 +160,29 @@ def closed_form(A: Any, axes_names: Sequence[str] | None = None) -> ClosedForm |
 def require_closed_form(A: Any, axes_names: Sequence[str] | None = None) -> ClosedForm:
     """As `closed_form`, but raising NoClosedForm with the reason why there is none."""
     operator: Operator = as_operator(A)
-    ndim = grid_axes(operator) if axes_names is None else len(axes_names)
-    kinds = common_kinds(operator, ndim, None if axes_names is None else as_kinds(axes_names, ndim))
-    basis = Basis(kinds, operator.dtype.kind != "c")
-    layout, blocks = part(operator, basis)
-    blocks = in_precision(blocks, operator.dtype)
-    return ClosedForm(blocks, basis, layout, operator.in_shape, operator.out_shape)
+    basis, (layout, blocks) = _in_basis(operator, axes_names)
+    return ClosedForm(in_precision(blocks, operator.dtype), basis, layout, operator.in_shape, operator.out_shape)
+
+
+def double_blocks(A: Operator) -> tuple[NDArray, NDArray[np.float64], tuple[str, ...]]:
+    """Blocks in double precision, weights and names of a closed form; NoClosedForm where there is none."""
+    basis, (layout, blocks) = _in_basis(A, None)
+    return np.ascontiguousarray(blocks), basis.weights(layout.base), basis.names(layout.base)
+
+
+def has_closed_form(A: Operator) -> bool:
+    """Whether there is one, without computing it."""
+    try:
+        return bool(common_kinds(A, grid_axes(A)))
+    except NoClosedForm:
+        return False
+
+
+def _in_basis(A: Operator, axes_names: Sequence[str] | None) -> tuple[Basis, Part]:
+    ndim = grid_axes(A) if axes_names is None else len(axes_names)
+    kinds = common_kinds(A, ndim, None if axes_names is None else as_kinds(axes_names, ndim))
+    basis = Basis(kinds, A.dtype.kind != "c")
+    return basis, part(A, basis)
 
 
 def in_precision(blocks: NDArray, dtype: np.dtype) -> NDArray:

@@ -22,8 +22,9 @@ from ..structured.channels import ungrouped
 from ..structured.polyphase import Layout
 from .basis import Basis, as_kinds
 from .closed_form import in_precision
+from .kinds import NoClosedForm, common_kinds
 from .line import Line
-from .parts import NoClosedForm, Part, added, adjoint_of, common_kinds, multiplied, on_base, part
+from .parts import Part, added, adjoint_of, multiplied, on_base, part
 
 
 def gram_spectrum(
@@ -66,7 +67,7 @@ def gram_spectrum(
     except NoClosedForm:
         return None
     blocks = basis.whole(gram.blocks, gram.layout.base) if whole else gram.blocks
-    return in_precision(blocks[..., 0, 0].real if blocks.shape[-1] == 1 else blocks, operator.dtype)
+    return in_precision(np.real(blocks[..., 0, 0]) if blocks.shape[-1] == 1 else blocks, operator.dtype)
 
 
 @singledispatch
@@ -129,7 +130,7 @@ def _of_row(row: Convolution, basis: Basis) -> Part:
             raise NoClosedForm(line.why_not(axis))
     layout, blocks = _squared(part(row, basis))
     real = basis.real and basis.halved(layout.base) is None
-    return Part(layout, blocks.real if real else blocks)
+    return Part(layout, np.real(blocks) if real else blocks)
 
 
 def _total(parts: list[Part], basis: Basis) -> Part:

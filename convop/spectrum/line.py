@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ..convolution import Convolution
 from ..geometry import Geometry
-from .basis import DCT, DFT
+from .basis import DCT, DFT, EVEN, ODD
 
 # Taps on an axis up to which multiplying by cosines is faster than transforming the array they stand in.
 FEW_TAPS = 32
@@ -70,13 +70,14 @@ class Line:
         g = self.geometry
         return g.is_periodic(0) and g.out_spatial[0] * g.stride[0] == g.spatial[0]
 
-    @property
-    def half_sample(self) -> bool:
-        """Whether what is read outside stands as the half-sample symmetric extension has it."""
+    def extends_as(self, boundary: str) -> bool:
+        """Whether sizes stay, and what is read outside stands as this boundary has it."""
         g = self.geometry
-        alike = Geometry.make(g.spatial, g.kernel, dilation=g.dilation, padding=g.padding, boundary="symmetric")
+        if not self.same or g.spatial == (1,):
+            return False
+        alike = Geometry.make(g.spatial, g.kernel, dilation=g.dilation, padding=g.padding, boundary=boundary)
         ours, theirs = g.extension(0), alike.extension(0)
-        return self.same and all(np.array_equal(getattr(ours, of), getattr(theirs, of)) for of in _EXTENSION)
+        return all(np.array_equal(getattr(ours, of), getattr(theirs, of)) for of in ("position", "index", "weight"))
 
     @property
     def middle(self) -> int:
@@ -89,8 +90,26 @@ class Line:
         """The bases in which the axis is a number, or a block of phases, at each frequency."""
         if self.pointwise:
             return DFT, DCT
-        even = self.parity == 1 and self.middle == 0 and self.half_sample
-        return (DFT,) * self.wraps + (DCT,) * even
+        return (DFT,) * self.wraps + (DCT,) * (self.even and self.extends_as("symmetric"))
+
+    @property
+    def even(self) -> bool:
+        """Whether the taps are even about lag 0."""
+        return self.parity == 1 and self.middle == 0
+
+    @property
+    def similar_kinds(self) -> tuple[str, ...]:
+        """The bases, orthogonal or not, in which the axis is a number at each frequency: its eigenvalues.
+
+        Beyond `kinds` those of even kernels under a whole-sample symmetric boundary (DCT-I) and an antireflective one
+        (S. Serra-Capizzano, "A note on antireflective boundary conditions", SIAM J. Sci. Comput. 25, 2004).
+        """
+        if self.pointwise:
+            return DFT, DCT, EVEN, ODD
+        whole = [
+            kind for kind, name in ((EVEN, "mirror"), (ODD, "antireflective")) if self.even and self.extends_as(name)
+        ]
+        return (*self.kinds, *whole)
 
     @property
     def gram_kinds(self) -> tuple[str, ...]:
@@ -99,7 +118,7 @@ class Line:
         Half-sample extension makes the signal even; odd taps turn its cosines into sines, `sin(pi k (i + 1/2) / n)`
         or `sin(pi k (i + 1) / n)`, and those are orthogonal and of equal norms (DST-II, DST-I).
         """
-        odd = self.parity == -1 and abs(self.middle) <= 1 and self.half_sample
+        odd = self.parity == -1 and abs(self.middle) <= 1 and self.extends_as("symmetric")
         return self.kinds + (DCT,) * (odd and DCT not in self.kinds)
 
     @property
@@ -112,8 +131,10 @@ class Line:
         names = " and ".join(repr(name) for name in dict.fromkeys(g.boundary[0]))
         if "periodic" in g.boundary[0] or g.is_periodic(0):
             return f"axis {axis} has {g.out_spatial[0]} outputs with stride {g.stride[0]} of {g.spatial[0]} samples"
-        if self.same and self.half_sample:
+        if self.extends_as("symmetric"):
             return f"axis {axis} reads outside with boundary {names}, and the kernel is not symmetric about its centre"
+        if set(g.boundary[0]) <= {"symmetric", "zero"} and not self.same and "symmetric" in g.boundary[0]:
+            return f"axis {axis} has {g.out_spatial[0]} outputs with stride {g.stride[0]} of {g.spatial[0]} samples"
         return f"axis {axis} reads outside with boundary {names}, which no orthogonal transform diagonalises"
 
     def transformed(self, values: NDArray, kind: str, halved: bool) -> NDArray:
@@ -134,7 +155,7 @@ class Line:
         period, offset, phase = self._turns(kind)
         frequencies = self._frequencies(kind, halved)
         angle = 2 * np.pi / period * (np.multiply.outer(frequencies, offset) % period)
-        if kind == DCT and self.parity == 1:
+        if kind != DFT and self.parity == 1:
             return np.cos(angle)[:, None]
         here = phase == np.arange(g.stride[0])[:, None]
         waves = here * (np.exp(1j * angle) if period > 1 else np.ones_like(angle))[:, None]
@@ -149,18 +170,20 @@ class Line:
         torus = np.zeros((values.shape[0], period, self.geometry.stride[0], values.shape[2]), values.dtype)
         np.add.at(torus, (slice(None), -offset % period, phase), values)  # pyright: ignore[reportArgumentType]
         spectrum = np.asarray(scipy.fft.fft(torus, axis=1))[:, self._frequencies(kind, halved)]
-        real = (period == 1 or (kind == DCT and self.parity == 1)) and values.dtype.kind != "c"
-        return spectrum.real if real else spectrum
+        real = (period == 1 or (kind != DFT and self.parity == 1)) and values.dtype.kind != "c"
+        return np.real(spectrum) if real else spectrum
 
     def _turns(self, kind: str) -> tuple[int, NDArray[np.intp], NDArray[np.intp]]:
         """The period of the torus, and on it offset and phase of what each tap reads."""
         g, lags = self.geometry, self.geometry.lags(0)
-        if kind == DCT:
-            return 2 * g.spatial[0], lags, np.zeros_like(lags)
+        if kind != DFT:
+            return 2 * (g.spatial[0] - (kind != DCT)), lags, np.zeros_like(lags)
         return g.out_spatial[0], lags // g.stride[0], lags % g.stride[0]
 
     def _frequencies(self, kind: str, halved: bool) -> NDArray[np.intp]:
         m = self.geometry.out_spatial[0]
+        if kind == ODD:  # straight lines stay as they are, at both ends
+            return np.arange(m) % (m - 1)
         return np.arange(m // 2 + 1 if halved and kind == DFT else m)
 
     def _on_one_sample(self) -> NDArray:
@@ -171,6 +194,3 @@ class Line:
         standing[before] = 1
         standing[extension.position] = extension.weight.sum(axis=1)
         return standing[np.arange(g.kernel[0]) * g.dilation[0]]
-
-
-_EXTENSION = ("position", "index", "weight")

@@ -5,10 +5,10 @@ grid of a convolution are channels.
 """
 
 import math
-from collections.abc import Iterable
 from dataclasses import replace
 from functools import reduce, singledispatch
 from itertools import accumulate
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,10 +16,9 @@ from numpy.typing import NDArray
 
 from ..algebra import Identity, Zero
 from ..arguments import Shape
-from ..blocks import Block, Blocks
+from ..blocks import Blocks
 from ..composite import Adjoint, Product, Reshaped, Scaled, Sum
 from ..convolution import Convolution
-from ..errors import GeometryError
 from ..operator import Operator
 from ..selection import Diagonal
 from ..structured import symbol
@@ -27,12 +26,9 @@ from ..structured.channels import ungrouped
 from ..structured.circulant import BlockCirculant
 from ..structured.lifted import Lifted
 from ..structured.polyphase import Layout, coarsen, require_memory
-from .basis import DCT, DFT, Basis
+from .basis import DFT, Basis
+from .kinds import NoClosedForm, placed
 from .line import Line
-
-
-class NoClosedForm(GeometryError):
-    """Why an operator is no block at each frequency."""
 
 
 class Part(NamedTuple):
@@ -40,105 +36,6 @@ class Part(NamedTuple):
 
     layout: Layout
     blocks: NDArray
-
-
-def leaves(A: Operator) -> Iterable[Operator]:
-    """The operators that `A` is made of and that are made of no others."""
-    inner = inside(A)
-    if inner is None:
-        yield A
-    else:
-        for each in inner:
-            yield from leaves(each)
-
-
-def inside(A: Operator) -> Iterable[Operator] | None:
-    """What `A` is made of; None if of nothing."""
-    match A:
-        case Product():
-            return A.factors
-        case Sum():
-            return A.terms
-        case Blocks() | Lifted():
-            return [block for _, _, block in placed(A)]
-        case Adjoint() | Scaled() | Reshaped():
-            return (A.operator,)
-        case _:
-            return None
-
-
-def placed(A: Blocks | Lifted) -> list[Block]:
-    """Row, column and operator of each block."""
-    if isinstance(A, Blocks):
-        return list(A.blocks)
-    return [(o, i, block) for o, row in enumerate(A.blocks) for i, block in enumerate(row)]
-
-
-def grid_axes(A: Operator) -> int:
-    """How many of the last axes are a grid: those that every convolution in `A` has."""
-    ranks = [_rank(leaf) for leaf in leaves(A)]
-    return min([rank for rank in ranks if rank is not None], default=len(A.in_shape))
-
-
-def _rank(leaf: Operator) -> int | None:
-    if isinstance(leaf, Convolution):
-        return leaf.geometry.ndim
-    return leaf.layout.ndim if isinstance(leaf, BlockCirculant) else None
-
-
-def common_kinds(A: Operator, ndim: int, wanted: tuple[str, ...] | None = None) -> tuple[str, ...]:
-    """A basis that all of `A` has: `wanted`, or any.
-
-    Raises
-    ------
-    NoClosedForm
-        If there is none, with the reason.
-    """
-    allowed = [{DFT, DCT} if wanted is None else {wanted[axis]} for axis in range(ndim)]
-    for leaf in leaves(A):
-        for axis, kinds in enumerate(_kinds(leaf, ndim)):
-            allowed[axis] &= set(kinds)
-            if not allowed[axis]:
-                raise NoClosedForm(f"along axis {axis}, {leaf!r} has a closed form in another basis than was needed")
-    # An axis on which every basis serves takes that of the others.
-    rest = DFT if {DFT} in allowed else DCT
-    return tuple(rest if len(each) > 1 else min(each) for each in allowed)
-
-
-@singledispatch
-def _kinds(leaf: Operator, ndim: int) -> list[tuple[str, ...]]:
-    raise NoClosedForm(f"{leaf!r} is nothing that a transform makes diagonal")
-
-
-@_kinds.register
-def _(leaf: Convolution, ndim: int) -> list[tuple[str, ...]]:
-    if leaf.geometry.ndim != ndim:
-        raise NoClosedForm(f"{leaf!r} mixes an axis that is channels elsewhere")
-    lines = [Line.of(leaf, axis) for axis in range(ndim)]
-    for axis, line in enumerate(lines):
-        if not line.kinds:
-            raise NoClosedForm(line.why_not(axis))
-    return [line.kinds for line in lines]
-
-
-@_kinds.register
-def _(leaf: BlockCirculant, ndim: int) -> list[tuple[str, ...]]:
-    if leaf.layout.ndim > ndim + 1:
-        raise NoClosedForm(f"{leaf!r} mixes axes that are channels elsewhere")
-    layout = leaf.layout
-    sizes = [max(layout.grid_in[axis], layout.grid_out[axis]) for axis in range(layout.ndim - ndim, layout.ndim)]
-    return [(DFT,) if n > 1 else (DFT, DCT) for n in sizes]
-
-
-@_kinds.register(Identity)
-@_kinds.register(Diagonal)
-@_kinds.register(Zero)
-def _(leaf: Any, ndim: int) -> list[tuple[str, ...]]:
-    if isinstance(leaf, Diagonal) and (leaf.array != leaf.array.flat[0]).any():
-        raise NoClosedForm("a Diagonal whose values differ is diagonal in no basis but its own")
-    if len(leaf.in_shape) < ndim or leaf.in_shape[-ndim:] != leaf.out_shape[-ndim:]:
-        raise NoClosedForm(f"{leaf!r} sees an array flat, or in a shape of its own")
-    return [(DFT, DCT)] * ndim
 
 
 @singledispatch
@@ -230,7 +127,7 @@ def _stacked(entries: list[tuple[int, int, Part]]) -> Part:
     grids = {(each.layout.grid_in, each.layout.grid_out) for *_, each in entries}
     if len(grids) > 1:
         raise NoClosedForm("the operators that are stacked have different grids")
-    rows, columns = ({place: layout for place, layout in sorted(((e[line], e[2].layout) for e in entries), key=lambda e: e[0])} for line in (0, 1))
+    rows, columns = ({e[line]: e[2].layout for e in sorted(entries, key=itemgetter(line))} for line in (0, 1))
     down = [0, *accumulate(layout.block[0] for layout in rows.values())]
     across = [0, *accumulate(layout.block[1] for layout in columns.values())]
     first, dtype = entries[0][2], np.result_type(*(each.blocks for *_, each in entries))
@@ -278,8 +175,8 @@ def on_base(a: Part, base: Shape, basis: Basis) -> Part:
     factor = tuple(m // coarse for m, coarse in zip(a.layout.base, base, strict=True))
     if math.prod(factor) == 1:
         return a
-    if any(r > 1 and kind == DCT for r, kind in zip(factor, basis.kinds, strict=True)):
-        raise NoClosedForm("along an axis of a DCT-II, operators have grids of different sizes")
+    if any(r > 1 and kind != DFT for r, kind in zip(factor, basis.kinds, strict=True)):
+        raise NoClosedForm("along an axis that is not periodic, operators have grids of different sizes")
     layout = a.layout.coarser(factor)
     require_memory(layout, np.dtype(np.float64))
     response = basis.response(np.moveaxis(a.blocks, (-2, -1), (0, 1)), a.layout.base)
