@@ -1,0 +1,1 @@
+"""From torch modules to operators, and from operators to torch layers."""

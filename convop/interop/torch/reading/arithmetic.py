@@ -1,0 +1,191 @@
+"""Sums, differences, multiples, means, concatenations; and functions that leave values as they are."""
+
+import math
+from typing import Any
+
+import numpy as np
+import scipy.sparse
+
+from ....algebra import Zero, add
+from ....arguments import Shape, as_int
+from ....errors import DTypeError, NotLinearError
+from ....foreign import as_operator
+from ....selection import Diagonal
+from ....stacking import vstack
+from .arranging import arranged, numbers
+from .branch import Branch, meet
+from .convolving import along_last, by_channel, unbatched
+from .linearising import derivative
+from .traced import Call, Traced, as_array, reads
+
+
+@reads("contiguous", "clone", "positive")
+def kept(call: Call, x: Any, *args: Any, **kwargs: Any) -> Branch:
+    return x.branch
+
+
+@reads("to", "type", "float", "double", "half", "bfloat16", "type_as", "cpu", "cuda")
+def converted(call: Call, x: Any, *args: Any, **kwargs: Any) -> Branch:
+    given, wanted = x.dtype, call.result.dtype
+    if given != wanted:
+        raise DTypeError(f"{call.name} turns {given} into {wanted}; an operator computes in one type, leave it out")
+    return x.branch
+
+
+@reads(
+    "dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "feature_dropout", "feature_alpha_dropout"
+)  # fmt: skip
+def dropout(call: Call, x: Any, p: float = 0.5, training: bool | None = None, train: bool = True) -> Branch:
+    """The functions of `torch` say `train`, those of `torch.nn.functional` say `training`."""
+    if p and (train if training is None else training):
+        raise NotLinearError(f"{call.name} in training mode draws another map at each call; use module.eval()")
+    return x.branch
+
+
+# Sums.
+
+
+@reads("add")
+def addition(call: Call, x: Any, other: Any, alpha: Any = 1) -> Branch:
+    return _total(call, (x, 1), (other, alpha))
+
+
+@reads("sub", "subtract")
+def subtraction(call: Call, x: Any, other: Any, alpha: Any = 1) -> Branch:
+    return _total(call, (x, 1), (other, -alpha))
+
+
+@reads("__rsub__", "rsub")
+def subtraction_from(call: Call, x: Any, other: Any, alpha: Any = 1) -> Branch:
+    return _total(call, (other, 1), (x, -alpha))
+
+
+def _total(call: Call, *terms: tuple[Any, Any]) -> Branch:
+    """The sum of multiples of values; constants among them are an offset."""
+    for value, _ in terms:
+        if not isinstance(value, Traced):
+            unbatched(call, value, call.out_shape)
+    values = [(value.branch, factor) for value, factor in terms if isinstance(value, Traced)]
+    branches = [_multiple(_expanded(branch, call.out_shape), factor) for branch, factor in values]
+    constants = len(values) < len(terms)
+    if len(branches) == 1:
+        return branches[0].shifted() if constants else branches[0]
+    return meet(branches, lambda ways: add(*ways), shifts=constants)
+
+
+def _multiple(branch: Branch, factor: Any) -> Branch:
+    return branch if factor == 1 else branch.then(factor * branch.identity())
+
+
+def _expanded(branch: Branch, shape: Shape) -> Branch:
+    """The value repeated along the axes in which it has one sample, as elementwise functions do."""
+    return arranged(branch, np.broadcast_to(numbers(branch.shape), shape))
+
+
+# Multiples.
+
+
+@reads("neg", "negative")
+def negation(call: Call, x: Any) -> Branch:
+    return _multiple(x.branch, -1)
+
+
+@reads("mul", "multiply")
+def multiplication(call: Call, x: Any, other: Any) -> Branch:
+    if isinstance(x, Traced) and isinstance(other, Traced):
+        return _product(call, x, other)
+    value, factor = (x, other) if isinstance(x, Traced) else (other, x)
+    return _weighted(call, value.branch, factor)
+
+
+@reads("div", "divide", "true_divide")
+def division(call: Call, x: Any, other: Any, rounding_mode: str | None = None) -> Branch:
+    if isinstance(other, Traced) or rounding_mode is not None:
+        return derivative(call, x, other)
+    divisor = call.constant(other, "a divisor")
+    return _weighted(call, x.branch, 1 / (divisor[()] if divisor.ndim == 0 else divisor))
+
+
+def _weighted(call: Call, branch: Branch, factor: Any) -> Branch:
+    """The value times a constant: a number, one for each channel, or one for each sample."""
+    shape = call.out_shape
+    weights = unbatched(call, factor, shape)
+    branch = _expanded(branch, shape)
+    if weights.size == 1:
+        return _multiple(branch, weights.reshape(-1)[0].item())
+    weights = weights.reshape((1,) * (len(shape) - weights.ndim) + weights.shape).astype(call.dtype)
+    if len(shape) > 1 and math.prod(weights.shape[1:]) == 1:
+        return branch.then(by_channel(weights.reshape(-1), shape))
+    return branch.then(Diagonal(np.broadcast_to(weights, shape)))
+
+
+def _product(call: Call, x: Traced, other: Traced) -> Branch:
+    """At a point, the product rule: each factor's derivative is weighed with the other factor."""
+    if not call.settings.linearise:
+        raise NotLinearError(
+            f"{call.name} of two values that depend on the input is not linear; give at=x for the Jacobian at a point x"
+        )
+    weights = [as_array(value)[0].copy() for value in (other, x)]  # torch may be about to overwrite them
+    shape = call.out_shape
+    branches = [_expanded(value.branch, shape) for value in (x, other)]
+    return meet(
+        [branch.then(Diagonal(np.broadcast_to(w, shape))) for branch, w in zip(branches, weights, strict=True)],
+        lambda ways: add(*ways),
+    )
+
+
+@reads("matmul", "mm", "__matmul__")
+def matrix_product(call: Call, x: Any, other: Any) -> Branch:
+    """`x @ M`, along the last axis."""
+    if not isinstance(x, Traced) or isinstance(other, Traced) or np.ndim(matrix := as_array(other)) != 2:
+        raise NotLinearError(f"{call.name} is read as x @ M with a constant matrix M of 2 axes; write it so")
+    return along_last(x.branch, matrix.T, call.out_shape)
+
+
+# Along axes.
+
+
+@reads("sum", "mean")
+def total(call: Call, x: Any, dim: Any = None, keepdim: bool = False, dtype: Any = None) -> Branch:
+    shape, rank = x.branch.shape, x.dim()
+    axes = range(rank) if dim is None else [d % rank for d in (dim if isinstance(dim, (tuple, list)) else [dim])]
+    if 0 in axes:
+        raise NotLinearError(f"{call.name} over the batch axis mixes the arrays of a batch; name the other axes in dim")
+    kept = [1 if axis + 1 in axes else n for axis, n in enumerate(shape)]
+    rows = np.broadcast_to(numbers(tuple(kept)), shape).ravel()
+    count = rows.size // math.prod(kept)
+    values = np.full(rows.size, 1 / count if call.name == "mean" else 1, call.dtype)
+    matrix = scipy.sparse.csr_array((values, (rows, np.arange(rows.size))), shape=(math.prod(kept), rows.size))
+    return x.branch.then(as_operator(matrix, shape, call.out_shape))
+
+
+@reads("cat", "concat", "concatenate")
+def concatenation(call: Call, tensors: Any, dim: Any = 0, axis: Any = None) -> Branch:
+    return _joined(call, list(tensors), dim if axis is None else axis, np.concatenate)
+
+
+@reads("stack")
+def stack(call: Call, tensors: Any, dim: Any = 0) -> Branch:
+    return _joined(call, list(tensors), dim, np.stack)
+
+
+def _joined(call: Call, tensors: list[Any], dim: Any, join: Any) -> Branch:
+    """Values one after the other, moved to where `join` has them."""
+    rank = len(call.out_shape) + 1
+    axis = as_int(dim, "dim", -rank) % rank - 1
+    if axis < 0:
+        raise NotLinearError(f"{call.name} along the batch axis is no map of one array; name another dim")
+    root = call.operands[0].branch
+    while root.parent is not None:
+        root = root.parent
+    branches = [each.branch if isinstance(each, Traced) else _constant(each, root) for each in tensors]
+    starts = np.cumsum([0, *(math.prod(branch.shape) for branch in branches)])
+    chosen = join([start + numbers(b.shape) for start, b in zip(starts, branches, strict=False)], axis)
+    flat = meet(branches, lambda ways: as_operator(vstack(ways), out_shape=int(starts[-1])))
+    return arranged(flat, chosen)
+
+
+def _constant(tensor: Any, root: Branch) -> Branch:
+    """A constant tensor is an offset after the map to zero."""
+    shape = tuple(tensor.shape[1:])
+    return root.then(Zero(root.shape, shape, root.settings.dtype), shifts=True)
