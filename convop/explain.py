@@ -1,31 +1,14 @@
 """What became of a product: which convolutions are one, which are not, and why."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from .composite import Product
 from .convolution import Convolution
 from .foreign import as_operator
-from .fuse import Fusion, Verdict, differing_samples, verdicts
-from .operator import Operator
-
-
-@dataclass(frozen=True)
-class Seam:
-    """Two neighbours in a product that stayed two: why, on each axis where both are convolutions.
-
-    `rows` is a mask of the output samples that one convolution with the composed kernel would get wrong.
-    """
-
-    outer: str
-    inner: str
-    reason: str
-    axes: tuple[Verdict, ...]
-    rows: NDArray[np.bool_] | None = field(default=None, compare=False)
+from .fuse import Fusion
+from .seams import Seam, seam_between
 
 
 @dataclass(frozen=True)
@@ -91,15 +74,5 @@ def explain(A: Any) -> Explanation:
     operator = as_operator(A)
     factors = operator.factors if isinstance(operator, Product) else (operator,)
     fusions = tuple(f for factor in factors if isinstance(factor, Convolution) for f in factor.history)
-    seams = tuple(_seam(outer, inner) for outer, inner in pairwise(factors))
+    seams = tuple(seam_between(outer, inner) for outer, inner in pairwise(factors))
     return Explanation(repr(operator), isinstance(operator, Convolution), fusions, seams)
-
-
-def _seam(outer: Operator, inner: Operator) -> Seam:
-    if not (isinstance(outer, Convolution) and isinstance(inner, Convolution)):
-        return Seam(repr(outer), repr(inner), "they are not both convolutions", ())
-    if outer.in_shape != inner.out_shape or outer.geometry.lifted != inner.geometry.lifted:
-        return Seam(repr(outer), repr(inner), "one sees the array flat, the other in its shape", ())
-    rows = differing_samples(outer, inner)
-    count = "outputs near the edge" if rows is None else f"{rows.sum():,} of {rows.size:,} output samples"
-    return Seam(repr(outer), repr(inner), f"one kernel would change {count}", tuple(verdicts(outer, inner)), rows)

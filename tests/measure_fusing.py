@@ -2,6 +2,7 @@
 
 import argparse
 
+import coincidences
 import fusing_pairs
 import numpy as np
 
@@ -12,7 +13,15 @@ from convop.fuse import composed
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--number", type=int, default=500, help="pairs for each rule, inside and outside (500)")
-    number = parser.parse_args().number
+    parser.add_argument(
+        "--coincidences", action="store_true", help="pairs that are one for the values in their kernels"
+    )
+    arguments = parser.parse_args()
+    number = arguments.number
+    if arguments.coincidences:
+        for what, count in sorted(coincidences.counts(number, seed=7).items()):
+            print(f"{what:<18}{count:>8}")
+        return
     print(
         f"{'rule':<14}{'inside':>8}{'one':>8}{'exact':>8}   {'outside':>8}{'apart':>8}{'exact':>8}{'one is wrong':>14}"
     )

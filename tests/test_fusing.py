@@ -31,6 +31,9 @@ def test_rows_are_counted_exactly(rule):
         (seam,) = convop.explain(outer @ inner).seams
         assert f"{differ.sum():,} of {differ.size:,}" in seam.reason
         assert np.array_equal(seam.rows.ravel(), differ)
+        for verdict in seam.axes:  # one axis carries the rule, so all that differs is along it
+            others = tuple(axis for axis in range(seam.rows.ndim) if axis != verdict.axis + 1)
+            assert sum(verdict.rows) == (0 if verdict.exact else seam.rows.any(axis=others).sum())
 
 
 def test_edges_are_counted_for_each_axis():
@@ -41,7 +44,7 @@ def test_edges_are_counted_for_each_axis():
     assert [axis.rows for axis in explanation.seams[0].axes] == [(1, 1), (0, 2)]
     assert np.array_equal(np.flatnonzero(rows.all(axis=1)), [0, 8])
     assert np.array_equal(np.flatnonzero(rows.all(axis=0)), [9, 10])
-    assert "1 at its start, 1 at its end" in str(explanation)
+    assert "outputs that differ: 1 at its start, 1 at its end" in str(explanation)
     assert not explanation.fused
 
 
