@@ -35,13 +35,27 @@ from .stacking import vstack as vstack
 if TYPE_CHECKING:
     from . import check as check
     from . import psf as psf
+    from . import spectrum as spectrum
     from .affine import Affine as Affine
     from .differences import gradient as gradient
     from .differences import laplacian as laplacian
+    from .interop.torch import channels_last as channels_last
+    from .interop.torch import to_torch as to_torch
+    from .interop.torch import to_torch_sparse as to_torch_sparse
+    from .interop.torch.reading.from_torch import from_torch as from_torch
+    from .interop.torch.reading.to_layers import to_layers as to_layers
     from .order import optimal_order as optimal_order
     from .recognise import as_convolution as as_convolution
+    from .solving.deconvolution import deconvolve as deconvolve
     from .solving.door import solve as solve
+    from .solving.kernel_estimation import estimate_kernel as estimate_kernel
     from .solving.solution import Solution as Solution
+    from .spectrum.bounds import norm_bounds as norm_bounds
+    from .spectrum.eigen import eigvals as eigvals
+    from .spectrum.eigen import symbol as symbol
+    from .spectrum.values import cond as cond
+    from .spectrum.values import norm as norm
+    from .spectrum.values import svdvals as svdvals
     from .structured.circulant import BlockCirculant as BlockCirculant
     from .structured.circulant_rules import as_circulant as as_circulant
     from .structured.lifted import Lifted as Lifted
@@ -83,19 +97,32 @@ __all__ = [  # also for a star import, which knows nothing of what loads later
     "as_toeplitz",
     "block",
     "block_diag",
+    "channels_last",
     "check",
+    "cond",
     "conv_layer",
     "conv_transpose_layer",
+    "deconvolve",
+    "eigvals",
     "estimate",
+    "estimate_kernel",
     "explain",
+    "from_torch",
     "gradient",
     "hstack",
     "laplacian",
     "lift",
     "lower",
+    "norm",
+    "norm_bounds",
     "optimal_order",
     "psf",
     "solve",
+    "spectrum",
+    "svdvals",
+    "symbol",
+    "to_torch",
+    "to_torch_sparse",
     "vstack",
 ]
 
@@ -106,8 +133,15 @@ _LATER = {
     "Affine": ".affine",
     "gradient": ".differences",
     "laplacian": ".differences",
+    "channels_last": ".interop.torch",
+    "to_torch": ".interop.torch",
+    "to_torch_sparse": ".interop.torch",
+    "from_torch": ".interop.torch.reading.from_torch",
+    "to_layers": ".interop.torch.reading.to_layers",
     "optimal_order": ".order",
     "Solution": ".solving.solution",
+    "deconvolve": ".solving.deconvolution",
+    "estimate_kernel": ".solving.kernel_estimation",
     "solve": ".solving.door",
     "as_convolution": ".recognise",
     "BlockCirculant": ".structured.circulant",
@@ -117,6 +151,13 @@ _LATER = {
     "lower": ".structured.lifting",
     "BlockToeplitz": ".structured.toeplitz",
     "as_toeplitz": ".structured.toeplitz_rules",
+    "spectrum": ".spectrum",
+    "cond": ".spectrum.values",
+    "eigvals": ".spectrum.eigen",
+    "norm": ".spectrum.values",
+    "norm_bounds": ".spectrum.bounds",
+    "svdvals": ".spectrum.values",
+    "symbol": ".spectrum.eigen",
 }
 
 

@@ -185,6 +185,8 @@ def as_operator(
         return _from_matrix(_own_csr(M), in_shape, out_shape)
     if _is_operator(M):
         return _from_linear_operator(M, in_shape, out_shape)
+    if hasattr(M, "state_dict"):
+        raise GeometryError(f"{type(M).__name__} is a torch module; convop.from_torch(module, in_shape) reads it")
     matrix = as_coefficients(M, "the matrix")
     if matrix.ndim != 2:
         raise GeometryError(f"as_operator needs a matrix of 2 axes or a linear operator, got shape {matrix.shape}")

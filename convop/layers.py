@@ -86,9 +86,17 @@ def conv_layer(
     layer = Convolution.of(geometry, values, "correlation", method)
     if bias is None:
         return layer
-    if np.shape(bias) != values.shape[:1]:
-        raise ShapeError(f"bias has shape {np.shape(bias)}, needed {values.shape[:1]}: one for each output channel")
+    _require_bias(bias, values.shape[:1])
     return Affine(layer, bias)
+
+
+def _require_bias(bias: ArrayLike, needed: Shape) -> None:
+    try:
+        given = np.shape(bias)
+    except ValueError:
+        raise ShapeError(f"bias has rows of unequal length, needed {needed}: one for each output channel") from None
+    if given != needed:
+        raise ShapeError(f"bias has shape {given}, needed {needed}: one for each output channel")
 
 
 def conv_transpose_layer(

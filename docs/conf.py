@@ -9,7 +9,16 @@ author = "the convop developers"
 project_copyright = "the convop developers"
 release = version = convop.__version__
 
-extensions = ["sphinx.ext.autodoc", "sphinx.ext.autosummary", "sphinx.ext.mathjax", "numpydoc"]
+extensions = [
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx.ext.mathjax",
+    "numpydoc",
+    "matplotlib.sphinxext.plot_directive",
+]
+plot_html_show_formats = False
+plot_html_show_source_link = False
+plot_formats = [("png", 120)]
 exclude_patterns = ["_build"]
 templates_path = ["_templates"]
 default_role = "code"

@@ -225,6 +225,12 @@ def test_refusals(make, kind, message):
 # The bias of a layer
 
 
+@pytest.mark.parametrize("bias", [[[1, 2], [3]], [1, 2, 3], 1.0, [[1, 2, 3, 4]]])
+def test_a_bias_that_is_not_one_number_for_each_channel(bias):
+    with pytest.raises(convop.ShapeError, match=r"needed \(4,\)"):
+        convop.conv_layer(WEIGHT, IN, groups=2, bias=bias)
+
+
 @pytest.mark.parametrize("ndim", [1, 2, 3])
 @pytest.mark.parametrize(("stride", "padding", "dilation", "groups"), [(1, 0, 1, 1), (2, 1, 2, 2), (3, 2, 1, 2)])
 def test_bias_is_torchs(ndim, stride, padding, dilation, groups):

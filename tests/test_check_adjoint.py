@@ -112,6 +112,44 @@ def test_several_wrong_entries_are_listed():
     assert set(where.entries) == {((12,), (2,)), ((5,), (9,)), ((3,), (16,))}
 
 
+def test_channels_that_are_not_swapped():
+    report = of("channels not swapped")
+    assert "the channels look swapped" in report.text
+    assert report.where.axes == (0,)
+
+
+def test_two_faults_at_once():
+    unconjugated, unflipped = of("scaled and not conjugated"), of("scaled and not flipped")
+    assert unconjugated.factor == pytest.approx(3)
+    assert unflipped.factor == pytest.approx(0.5)
+    assert unflipped.where.axes == (0, 1)
+    for report in (unconjugated, unflipped):
+        assert "and besides, the adjoint seems to be scaled by" in report.text
+
+
+@pytest.mark.parametrize("complex_too", [False, True])
+def test_a_wrong_block_is_not_taken_for_swapped_channels(complex_too):
+    """Channels are only called swapped where every block is right in the wrong place."""
+    rng = np.random.default_rng(0)
+    w = zoo.kernel(rng, (3, 3, 5), np.complex128 if complex_too else np.float64)
+    blocks = [[zoo.same(w[o, i], (11,)) for i in range(3)] for o in range(3)]
+    G = np.block([[blocks[o][i].conj().T for i in range(3)] for o in range(3)])
+    G[:11, 22:] *= 2
+    report = zoo.matrices("", np.block(blocks), G, (3, 11), (3, 11), "").check()
+    assert not report
+    assert "channels" not in report.text
+
+
+@pytest.mark.parametrize("rng", ["x", -1, 1.5, object()])
+def test_rng_that_is_none(rng):
+    h = convop.Convolution([1.0, 2.0], 5)
+    for call in (check.adjoint, check.linear, check.all, lambda A, rng: check.equal(A, A, rng=rng)):
+        with pytest.raises(GeometryError, match="numpy.random.Generator"):
+            call(h, rng=rng)
+    with pytest.raises(GeometryError, match="numpy.random.Generator"):
+        check.associative(h, h, h, rng=rng)
+
+
 def test_which_map_is_not_linear():
     assert "forward" in of("affine").text
     assert "adjoint" in of("imaginary part dropped").text

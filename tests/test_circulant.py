@@ -724,3 +724,29 @@ def test_functions_name_singular_blocks():
         with pytest.raises(GeometryError, match="6 of 6 frequencies"):
             singular.apply_function(function)
     assert error(singular.apply_function(np.exp).toarray(), scipy.linalg.expm(singular.toarray())) < 1e-12
+
+
+# What explain says, and groups
+
+
+@pytest.mark.parametrize("groups", [1, 2, 4])
+@pytest.mark.parametrize("stride", [1, (2, 3)])
+def test_groups_come_back(groups, stride):
+    A = layer((4, 8), (3, 2), (4, 6), groups=groups, stride=stride, dtype="complex128")
+    found = convop.as_circulant(A).convolution()
+    assert found.geometry.groups == groups
+    assert found.kernel.shape[1] == 4 // groups
+    assert error(found.toarray(), A.toarray()) <= 1e-14
+    mixed = convop.as_circulant(A) + convop.as_circulant(layer((4, 8), (1, 1), (4, 6), 1, "complex128", 1, stride))
+    assert mixed.convolution().geometry.groups == 1
+
+
+def test_explain_says_why_a_product_is_not_circulant():
+    C = convop.as_circulant(convop.Convolution(array((3, 2), "complex128"), (4, 5), boundary="periodic"))
+    zero = convop.Convolution(array((3, 2), "complex128"), (4, 5))
+    for product in (C @ zero, zero @ C):
+        assert isinstance(product, convop.Product)
+        (seam,) = convop.explain(product).seams
+        assert "not known to be circulant" in seam.reason
+        assert "axis 0 does not wrap around" in seam.reason
+    assert "put next to each other" in convop.explain(convop.Product((C, C))).seams[0].reason

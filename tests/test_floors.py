@@ -34,7 +34,7 @@ FLOORS = (
         ("layers", "structured"),
     ),
     # rules
-    (("coincidence", "tap_window"), ("fuse",), ("nearest",), ("recognise",), ("explain", "order")),
+    (("coincidence", "tap_window", "verdict"), ("fuse",), ("nearest", "seams"), ("recognise",), ("explain", "order")),
     # questions
     (("check", "spectrum"),),
     # inverting

@@ -161,3 +161,13 @@ def test_refusals():
             L[place]
     with pytest.raises(convop.GeometryError):
         convop.lower(blur)
+
+
+def test_explain_says_what_to_do_with_products_of_grids():
+    A = convop.conv_layer(array((2, 2, 3), "complex128"), (2, 8), padding=1)
+    L = convop.lift(A)
+    (seam,) = convop.explain(L @ L).seams
+    assert "lower(L)" in seam.reason
+    odd = L.replace(1, 0, convop.as_operator(array((8, 8), "complex128")))
+    (seam,) = convop.explain(L @ odd).seams
+    assert "block [1, 0]" in seam.reason

@@ -257,7 +257,18 @@ def channels_not_swapped(rng, real, cplx):
     w, n = kernel(rng, (3, 3, 5), real), (11,)
     blocks = [[same(w[o, i], n) for i in range(3)] for o in range(3)]
     A, wrong = np.block(blocks), np.block([[blocks[o][i].T for i in range(3)] for o in range(3)])
-    return matrices("channels not swapped", A, wrong, (3, 11), (3, 11), "unknown")
+    return matrices("channels not swapped", A, wrong, (3, 11), (3, 11), "wrong_entries")
+
+
+def scaled_and_not_conjugated(rng, real, cplx):
+    A = same(kernel(rng, (3, 4), cplx), (8, 9))
+    return matrices("scaled and not conjugated", A, (3 * A.T).astype(cplx), (8, 9), (8, 9), "missing_conjugate")
+
+
+def scaled_and_unflipped(rng, real, cplx):
+    h, n = kernel(rng, (3, 3), real), (9, 12)
+    A = same(h, n)
+    return matrices("scaled and not flipped", A, (A / 2).astype(real), n, n, "unflipped_kernel")
 
 
 def imaginary_part_dropped(rng, real, cplx):
@@ -304,7 +315,7 @@ BUGS = (
     half_sample_correlated, half_sample_line, halo_cropped, wrap_forgotten, replicated_correlated,
     strided_truncated, one_sided,
     fourier_unnormalised, scaled_by_two, divergence_sign,
-    one_entry, three_entries, channels_not_swapped,
+    one_entry, three_entries, channels_not_swapped, scaled_and_not_conjugated, scaled_and_unflipped,
     imaginary_part_dropped, bias, clipped, in_place, not_a_number,
 )  # fmt: skip
 

@@ -3,15 +3,13 @@
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from ..convolution import Convolution
 from ..fuse import composed
 from ..operator import Operator
 from .equality import EqualReport, compared
 from .report import Report, entry
 from .subject import describe, subject
-from .vectors import Gaussian
+from .vectors import Gaussian, generator
 
 
 @dataclass(frozen=True)
@@ -83,7 +81,7 @@ def associative(A: Any, B: Any, C: Any, rng: Any = 0) -> AssociativeReport:
     """
     a, b, c = subject(A), subject(B), subject(C)
     left, right = (a @ b) @ c, a @ (b @ c)
-    vectors = Gaussian(np.random.default_rng(rng), left.dtype)
+    vectors = Gaussian(generator(rng), left.dtype)
     title = f"check.associative of {describe(a)}, {describe(b)} and {describe(c)}"
     one = _composed(a, b, c)
     kernels = None if one is None else compared(left, one, vectors, 5, "composed kernel and product")

@@ -1,11 +1,12 @@
 """The questions asked of an adjoint that failed, in order: what explains more comes first."""
 
-from .displacements import displaced, unflipped
+from .channels import channels_swapped
+from .displacements import displaced, scaled_too, unflipped
 from .edges import boundary
 from .entries import offending_entry, where, wrong_entries
 from .finding import Finding
 from .linearity import broken_law, explain_law
-from .pairing import REPEATS, Pairing
+from .pairing import Pairing, real_if_close
 from .vectors import is_complex
 
 
@@ -30,23 +31,14 @@ def missing_conjugate(pairing: Pairing) -> Finding | None:
 
 def scaled(pairing: Pairing) -> Finding | None:
     """<x, G y> / <A x, y> is one constant."""
-    pairs = [(t.forward, t.adjoint) for t in (pairing.trial(*pair) for pair in pairing.pairs(REPEATS))]
-    largest = max(abs(f) for f, _ in pairs)
-    if largest == 0:
-        return None
-    # The least-squares factor, in units that cannot overflow.
-    weights = [f.conjugate() / largest for f, _ in pairs]
-    factor = sum(w * (g / largest) for w, (_, g) in zip(weights, pairs, strict=True)) / sum(
-        abs(w) ** 2 for w in weights
-    )
-    allowed = max(pairing.tolerance, pairing.weighed(factor))
-    if any(abs(g - factor * f) > allowed for f, g in pairs):
+    factor = pairing.factor(lambda x, y: pairing.both((x, y), (x, y)))
+    if factor is None:
         return None
     if not is_complex(pairing.vectors.dtype):
         return _scaled_by(factor.real)
     if abs(abs(factor) - 1) < 1e-3 and abs(factor.imag) > 1e-3:
         return _phase(factor)
-    return _scaled_by(factor if abs(factor.imag) > 1e-6 * abs(factor) else factor.real)
+    return _scaled_by(real_if_close(factor))
 
 
 def _phase(factor: complex) -> Finding:
@@ -77,7 +69,9 @@ def unknown(pairing: Pairing) -> Finding:
     return Finding("unknown", text, place)
 
 
-QUESTIONS = (not_linear, missing_conjugate, scaled, unflipped, wrong_entries, boundary, displaced)
+QUESTIONS = (
+    not_linear, missing_conjugate, scaled, unflipped, wrong_entries, boundary, displaced, scaled_too, channels_swapped,
+)  # fmt: skip
 
 
 def diagnose(pairing: Pairing) -> Finding:

@@ -1,13 +1,13 @@
 """Adjoints that are mirrored or moved: G = T J A^H J with a reflection J of some axes and a shift T."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, combinations, islice, product
 
 import numpy as np
 
 from .finding import Finding
-from .pairing import Pair, Pairing, subtract
+from .pairing import Pair, Pairing, Product, real_if_close, subtract
 from .report import Where
 from .subject import Array
 from .support import Axis, Margins, shared_axes, without_edges
@@ -30,8 +30,8 @@ class Displacement:
     def size(self) -> int:
         return 2 * len(self.flipped) + sum(abs(s) for _, s in self.shift)
 
-    def difference(self, pairing: Pairing, x: Array, y: Array) -> complex:
-        """<x, T J A^H J y> - <x, G y>, with T taken where the grid is finer."""
+    def both(self, pairing: Pairing, x: Array, y: Array) -> tuple[Product, Product]:
+        """<x, T J A^H J y> and <x, G y>, with T taken where the grid is finer."""
         by = tuple(s for _, s in self.shift)
         if x.size >= y.size:
             u, v = np.roll(x, tuple(-s for s in by), tuple(a.input for a, _ in self.shift)), y
@@ -39,7 +39,11 @@ class Displacement:
             u, v = x, np.roll(y, by, tuple(a.output for a, _ in self.shift))
         u = np.flip(u, tuple(a.input for a in self.flipped))
         v = np.flip(v, tuple(a.output for a in self.flipped))
-        return pairing.compare((u, v), (x, y), self.conjugated)
+        return pairing.both((u, v), (x, y), self.conjugated)
+
+    def difference(self, pairing: Pairing, x: Array, y: Array) -> complex:
+        """The first of both less the second."""
+        return subtract(*self.both(pairing, x, y))
 
 
 def unflipped(pairing: Pairing) -> Finding | None:
@@ -68,6 +72,28 @@ def displaced(pairing: Pairing) -> Finding | None:
         if pairing.vanishes(lambda x, y, c=candidate: c.difference(pairing, x, y), central):
             return _finding(candidate)
     return None
+
+
+def scaled_too(pairing: Pairing) -> Finding | None:
+    """Two faults at once: a conjugate is missing or the kernel is not flipped, and the adjoint is scaled as well."""
+    for flipped in _subsets(shared_axes(pairing.operator)):
+        for conjugated in _conjugations(pairing):
+            candidate = Displacement(flipped, (), conjugated)
+            if not flipped and not conjugated:
+                continue  # scaled and nothing else has been asked
+            factor = pairing.factor(lambda x, y, c=candidate: c.both(pairing, x, y))
+            if factor:
+                return _scaled_finding(candidate, real_if_close(factor))
+    return None
+
+
+def _scaled_finding(displacement: Displacement, factor: complex | float) -> Finding:
+    also = f"and besides, the adjoint seems to be scaled by {factor:.6g}"
+    if displacement.flipped:
+        found = _finding(displacement)
+        return replace(found, text=f"{found.text}; {also}", factor=factor)
+    text = "the adjoint given is the transpose A^T, not A^H = conj(A^T): conjugate the kernel or the entries"
+    return Finding("missing_conjugate", f"{text}; {also}", factor=factor)
 
 
 def _is_forward_map(pairing: Pairing) -> bool:

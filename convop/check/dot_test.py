@@ -4,8 +4,6 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from ..arguments import as_int
 from ..errors import GeometryError
 from ..operator import Operator
@@ -15,7 +13,7 @@ from .linearity import complex_signals, explain_law
 from .pairing import Pairing, Trial
 from .report import Report, Where, entry, measured
 from .subject import Misbehaviour, describe, subject
-from .vectors import Gaussian, Integers, is_complex
+from .vectors import Gaussian, Integers, generator, is_complex
 
 EXACT_METHODS = ("direct", "gemm", "sparse")
 
@@ -113,7 +111,7 @@ def adjoint(
     own = operator is A
     if exact:
         operator = _exact(operator)
-    vectors = (Integers if exact else Gaussian)(np.random.default_rng(rng), operator.dtype)
+    vectors = (Integers if exact else Gaussian)(generator(rng), operator.dtype)
     pairing = Pairing(operator, vectors)
     title = f"check.adjoint of {describe(operator)}, {trials} trials{', exact' if exact else ''}"
     try:

@@ -6,14 +6,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..affine import Affine
 from ..arguments import as_int
 from ..errors import ShapeError
 from ..operator import Operator
 from .report import Report, Where, entry, measured
 from .rounding import SIGMAS, Noise, measure
-from .subject import Array, Direction, Misbehaviour, describe, subject
+from .subject import Array, Direction, Misbehaviour, action, describe, subject, with_one
 from .support import is_lifted, unravel
-from .vectors import Gaussian, norm
+from .vectors import Gaussian, generator, norm
 
 LISTED = 5
 
@@ -61,8 +62,10 @@ def equal(A: Any, B: Any, trials: int = 5, rng: Any = 0) -> EqualReport:
 
     Parameters
     ----------
-    A, B : anything `convop.as_operator` takes
-        Shapes that differ only in how they are split into axes are compared flat.
+    A, B : anything `convop.as_operator` takes, an Affine, or a torch module
+        Shapes that differ only in how they are split into axes are compared flat. Affine maps are equal where their
+        linear parts and their offsets are. A torch module is compared by what it answers to arrays of the other's
+        `in_shape`.
     trials : int
         Number of random vectors that both are applied to.
     rng : int or numpy.random.Generator
@@ -90,14 +93,27 @@ def equal(A: Any, B: Any, trials: int = 5, rng: Any = 0) -> EqualReport:
     >>> report.count, report.where.output
     (1, (2,))
     """
-    left, right = subject(A), subject(B)
+    left, right = _comparable(A, B)
     trials = as_int(trials, "trials", 1)
     if left.shape != right.shape:
         raise ShapeError(
             f"operators of shapes {left.shape} and {right.shape} cannot be equal; compare operators of one size"
         )
-    vectors = Gaussian(np.random.default_rng(rng), np.promote_types(left.dtype, right.dtype))
-    return compared(left, right, vectors, trials, f"check.equal of {describe(left)} and {describe(right)}")
+    vectors = Gaussian(generator(rng), np.promote_types(left.dtype, right.dtype))
+    return compared(left, right, vectors, trials, f"check.equal of {_named(A, left)} and {_named(B, right)}")
+
+
+def _comparable(A: Any, B: Any) -> tuple[Operator, Operator]:
+    """Both as operators; where one of them may add an offset, as the linear maps that they are of `(x, 1)`."""
+    shape = next((each.in_shape for each in (A, B) if isinstance(each, (Operator, Affine))), None)
+    if any(isinstance(each, Affine) or action(each, shape) is not None for each in (A, B)):
+        return with_one(A, shape), with_one(B, shape)
+    return subject(A), subject(B)
+
+
+def _named(A: Any, operator: Operator) -> str:
+    """What was given, as it says itself; a foreign map as the operator that it is taken for."""
+    return describe(A if isinstance(A, (Operator, Affine)) else operator)
 
 
 def compared(left: Operator, right: Operator, vectors: Gaussian, trials: int, title: str) -> EqualReport:

@@ -12,7 +12,7 @@ from .equality import compared
 from .linearity import linear
 from .report import Report, entry
 from .subject import Array, describe, functions, subject
-from .vectors import Gaussian
+from .vectors import Gaussian, generator
 
 SIGNALS = (np.float32, np.float64, np.complex64, np.complex128)
 TRIALS = 3
@@ -83,7 +83,7 @@ def all(A: Any, rng: Any = 0) -> AllReport:
     (True, True)
     """
     operator = subject(A)
-    rng = np.random.default_rng(rng)
+    rng = generator(rng)
     vectors = Gaussian(rng, operator.dtype)
     reports: dict[str, Report] = {"linear": linear(A, rng=rng), "adjoint": adjoint(A, rng=rng)}
     reports["adjoint linear"] = linear(operator.H, rng=rng)

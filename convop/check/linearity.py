@@ -10,7 +10,7 @@ from ..arguments import as_int
 from .report import Report, entry, measured
 from .rounding import SIGMAS, Noise, measure
 from .subject import Direction, Misbehaviour, describe, subject
-from .vectors import Gaussian, difference, is_complex, norm
+from .vectors import Gaussian, difference, generator, is_complex, norm
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ def linear(
     trials = as_int(trials, "trials", 1)
     title = f"check.linear of {describe(operator)}"
     direction = Direction(operator, "forward map")
-    vectors = Gaussian(np.random.default_rng(rng), operator.dtype)
+    vectors = Gaussian(generator(rng), operator.dtype)
     try:
         noise = measure(direction, vectors)
         tried = [law for _ in range(trials) for law in laws(direction, vectors)]

@@ -7,6 +7,7 @@ masked, mirrored or moved, and so learns where and how it is not zero, without e
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -18,6 +19,7 @@ from .vectors import Gaussian, Integers, inner, norm, wide
 REPEATS = 4  # draws that a hypothesis has to survive
 Pair = tuple[Array, Array]
 Form = Callable[[Array, Array], complex]
+Product = tuple[Any, Any]  # real and imaginary part
 
 
 @dataclass(frozen=True)
@@ -63,11 +65,28 @@ class Pairing:
     def y(self) -> Array:
         return self.vectors.draw(self.out_shape)
 
-    def compare(self, left: Pair, right: Pair, conjugated: bool = False) -> complex:
-        """<A x', y'> - <x, G y> for `left` = (x', y') and `right` = (x, y); G^T in place of G^H if conjugated."""
+    def both(self, left: Pair, right: Pair, conjugated: bool = False) -> tuple[Product, Product]:
+        """<A x', y'> and <x, G y> for `left` = (x', y') and `right` = (x, y); G^T in place of G^H if conjugated."""
         (u, v), (x, y) = left, right
         Gy = self.G(y.conj()).conj() if conjugated else self.G(y)
-        return subtract(inner(self.A(u), v, self.vectors.dot), inner(x, Gy, self.vectors.dot))
+        return inner(self.A(u), v, self.vectors.dot), inner(x, Gy, self.vectors.dot)
+
+    def compare(self, left: Pair, right: Pair, conjugated: bool = False) -> complex:
+        """Their difference."""
+        return subtract(*self.both(left, right, conjugated))
+
+    def factor(self, both: Callable[[Array, Array], tuple[Product, Product]]) -> complex | None:
+        """The one factor from the first to the second of two products, on all `pairs`; None if there is none."""
+        products = [tuple(complex(*each) for each in both(*pair)) for pair in self.pairs(REPEATS)]
+        largest = max(abs(f) for f, _ in products)
+        if largest == 0:
+            return None
+        # The least-squares factor, in units that cannot overflow.
+        weights = [f.conjugate() / largest for f, _ in products]
+        total = sum(w * (g / largest) for w, (_, g) in zip(weights, products, strict=True))
+        factor = total / sum(abs(w) ** 2 for w in weights)
+        allowed = max(self.tolerance, self.weighed(factor))
+        return factor if all(abs(g - factor * f) <= allowed for f, g in products) else None
 
     def gap(self, x: Array, y: Array) -> complex:
         """b(x, y)."""
@@ -124,5 +143,10 @@ class Pairing:
         return all(abs(form(*restrict(pair))) <= self.tolerance for pair in self.pairs(REPEATS))
 
 
-def subtract(u: tuple, v: tuple) -> complex:
+def subtract(u: Product, v: Product) -> complex:
     return complex(float(u[0] - v[0]), float(u[1] - v[1]))
+
+
+def real_if_close(factor: complex) -> complex | float:
+    """A factor without an imaginary part that is rounding."""
+    return factor if abs(factor.imag) > 1e-6 * abs(factor) else factor.real

@@ -84,6 +84,17 @@ def is_integral(x: Array) -> bool:
     return all(part is None or np.array_equal(part, np.rint(part)) for part in parts(x))
 
 
+def generator(rng: Any) -> np.random.Generator:
+    """The random generator that `rng` is or seeds."""
+    try:
+        return np.random.default_rng(rng)
+    except (TypeError, ValueError) as refusal:
+        raise GeometryError(
+            f"rng must be an int of at least 0, a numpy.random.Generator, or None for another one every time, got "
+            f"{rng!r} ({refusal})"
+        ) from None
+
+
 @dataclass(frozen=True)
 class Gaussian:
     """Gaussian vectors, in both parts where complex, on a grid coarse enough that 3 x and x + y are exact."""

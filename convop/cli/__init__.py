@@ -8,6 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from ..errors import ConvopError
+from .deblur_arguments import add_deblur
 
 _DEMO_EXAMPLE = """\
 example:
@@ -52,6 +53,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     demo.add_argument("--quiet", action="store_true", help="print nothing but errors")
     demo.set_defaults(run=_demo)
+    add_deblur(commands)
     return parser
 
 

@@ -18,7 +18,9 @@ from .conjugate_gradients import Iterations, Stop, conjugate_gradients
 from .torus import Torus
 
 CORNER_SHARE = 0.5  # how far the corner reaches past where two strips meet, in thicknesses of the strips
-LARGEST_CORNER = 4000  # unknowns of the dense matrix of a corner: 128 MB, seconds to factor
+CHEAP_CORNER = 1500  # unknowns of a corner whose dense matrix is factored in no time
+LARGEST_CORNER = 4000  # 128 MB, a second to factor
+CORNER_WORK = 32  # entries of a corner's matrix for each sample of the torus, so that a solve costs what a step does
 
 
 class Cross:
@@ -85,7 +87,8 @@ class Cross:
         if len(self._strips) != 2:
             return None  # one strip is solved exactly; three meet along edges, not in a corner
         chosen = _near_corner(self)
-        return _Corner(self, chosen) if len(chosen) <= LARGEST_CORNER else None
+        affordable = min(LARGEST_CORNER, math.isqrt(CORNER_WORK * len(self.kept) * math.prod(self.torus.sizes)))
+        return _Corner(self, chosen) if len(chosen) <= max(CHEAP_CORNER, affordable) else None
 
 
 class _Strip:

@@ -102,6 +102,8 @@ def solve(
         raise GeometryError(f"unknown prior {prior!r}; use one of {', '.join(map(repr, PRIORS))}")
     problem = Problem(operator, as_regularizer(regularizer, operator))
     data, batch = as_data(b, operator)
+    if data.dtype.kind == "c" and problem.dtype.kind != "c":  # complex all through, so that no half spectrum is taken
+        problem = Problem(operator * np.complex64(1), problem.L)
     start = None if x0 is None else _as_start(x0, problem, data)
     with _bar(progress) as bar:
         task = Task(
@@ -112,22 +114,19 @@ def solve(
         if not isinstance(rule, Rule):
             found = minimise(task, rule)
             return _solution(task, [found], rule, "")
-        found, alphas, text = [], [], ""
-        for item in map(task.item, range(len(data))):
-            chosen, text = rule.choose(item)
-            alphas.append(chosen)
-            found.append(minimise(item, chosen))
-        return _solution(task, found, np.reshape(alphas, batch)[()], text)
+        choice = rule.choose(task, prior)
+        found = [minimise(item, chosen) for item, chosen in zip(choice.items, choice.alphas, strict=True)]
+        return _solution(task, found, np.reshape(choice.alphas, batch)[()], choice.reason)
 
 
 def _as_rule(alpha: Any) -> float | Rule:
     names = [rule.name for rule in RULES]
     needed = f"give a number, 0 or more, or one of {', '.join(map(repr, names))}"
-    if isinstance(alpha, str):
+    if alpha is None or isinstance(alpha, str):
         for rule in RULES:
             if rule.name == alpha:
                 return rule
-    elif alpha is not None and np.ndim(alpha) == 0 and not isinstance(alpha, (complex, np.complexfloating)):
+    elif np.ndim(alpha) == 0 and not isinstance(alpha, (complex, np.complexfloating)):
         number = float(alpha)
         if 0 <= number < float("inf"):
             return number

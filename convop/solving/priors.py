@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 
-from . import tikhonov
+from . import tikhonov, truncated
 from .task import Found, Task
 
 # Each minimises for one alpha, a whole batch at once.
-PRIORS: dict[str, Callable[[Task, float], Found]] = {"tikhonov": tikhonov.minimise}
+PRIORS: dict[str, Callable[[Task, float], Found]] = {"tikhonov": tikhonov.minimise, "truncated": truncated.minimise}

@@ -1,6 +1,6 @@
 """What is solved: an operator, what its solutions are penalised by, and the normal equations of both."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -8,11 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..blocks import Blocks
+from ..composite import Product, Scaled
 from ..convolution import Convolution
 from ..differences import gradient, laplacian
 from ..errors import GeometryError, ShapeError
 from ..foreign import as_operator
 from ..operator import Operator
+from ..stacking import vstack
 
 
 @dataclass(frozen=True)
@@ -66,24 +68,46 @@ def as_regularizer(regularizer: Any, A: Operator) -> Operator | None:
     return L
 
 
+def convolution_in(A: Operator) -> Convolution | None:
+    """The first convolution that is applied to the whole input of `A`, in a stack or before other operators."""
+    for row in rows_of(A):
+        while isinstance(row, Product | Scaled):
+            row = row.factors[-1] if isinstance(row, Product) else row.operator
+        if isinstance(row, Blocks) and row is not A:
+            row = convolution_in(row)
+        if isinstance(row, Convolution) and row.in_shape == A.in_shape:
+            return row
+    return None
+
+
 def _named(name: str, A: Operator) -> Operator:
-    """A difference operator with the boundary of `A`.
+    """A difference operator with the boundary of `A`, on the spatial axes of each channel.
 
     Where `A` reads nothing outside, the difference across the edge is left out, since nothing is known there.
     """
     if name not in ("gradient", "laplacian"):
         raise GeometryError(f"regularizer must be 'gradient', 'laplacian' or an operator, got {name!r}")
-    first = rows_of(A)[0]
-    if not isinstance(first, Convolution) or first.geometry.lifted:
+    found = convolution_in(A)
+    if found is None:
         raise GeometryError(
-            f"regularizer {name!r} takes the boundary of a single-channel Convolution, and the operator is "
-            f"{type(first).__name__}; build it with convop.{name}(shape, boundary) and pass the operator"
+            f"regularizer {name!r} takes the boundary of a Convolution, and the operator is {type(A).__name__}; "
+            f"build it with convop.{name}(shape, boundary) and pass the operator"
         )
-    geometry, dtype = first.geometry, np.finfo(first.dtype).dtype
+    geometry, dtype = found.geometry, np.finfo(found.dtype).dtype
     outside = [any(geometry.reads_outside(axis)) for axis in range(geometry.ndim)]
     pairs = tuple(
         pair if reads else ("symmetric", "symmetric") for pair, reads in zip(geometry.boundary, outside, strict=True)
     )
-    if name == "gradient":  # the symmetric extension makes the difference across an edge zero
-        return gradient(A.in_shape, pairs, dtype)
-    return laplacian(A.in_shape, pairs, dtype)
+    # The symmetric extension makes the difference across an edge zero.
+    single = (gradient if name == "gradient" else laplacian)(geometry.spatial, pairs, dtype)
+    if not geometry.lifted:
+        return single
+    rows = [_for_each_channel(row, geometry.channels_in) for row in rows_of(single)]
+    return vstack(rows) if name == "gradient" else rows[0]
+
+
+def _for_each_channel(row: Any, channels: int) -> Convolution:
+    """A single-channel convolution on each channel of arrays with a channel axis."""
+    geometry = replace(row.geometry, channels_out=channels, channels_in=channels, groups=channels, lifted=True)
+    weight = np.broadcast_to(row.weight, (channels, *row.weight.shape[1:]))
+    return Convolution.of(geometry, weight, "correlation")

@@ -163,7 +163,7 @@ class BlockCirculant(Operator):
         """The same operator as a `Convolution` with periodic boundary, its kernel as short as can be.
 
         The kernel is the impulse response without the zeros around it; it has the size of the array where there are
-        none. Strides come back too; groups come back as one.
+        none. Strides come back too, and groups: as many as the channels that do not mix allow.
 
         Parameters
         ----------

@@ -12,6 +12,7 @@ from ..convolution import Convolution
 from ..errors import GeometryError
 from ..geometry import Geometry
 from ..memory import require_bytes
+from .channels import finest_groups, grouped
 from .polyphase import Layout, coarsen, refine, split
 
 ROUNDING = 8  # times eps and the norm of the response: the entries that transforms leave where there is nothing
@@ -94,11 +95,12 @@ def convolution(layout: Layout, response: NDArray, tol: float | None) -> Convolu
         start, length = _window(weight, axis + 2)
         weight = weight.take((start + np.arange(length)) % n, axis + 2)
         padding.append((-start, (m - 1) * s + length + start - n))
+    groups = finest_groups((weight != 0).any(axis=tuple(range(2, weight.ndim))))
     geometry = Geometry.make(
         layout.grid_in, weight.shape[2:], stride=stride, padding=tuple(padding), boundary="periodic",
-        channels=(layout.channels_out, layout.channels_in), lifted=layout.lifted,
+        channels=(layout.channels_out, layout.channels_in), groups=groups, lifted=layout.lifted,
     )  # fmt: skip
-    return Convolution.of(geometry, weight, "correlation" if layout.lifted else "convolution")
+    return Convolution.of(geometry, grouped(weight, groups), "correlation" if layout.lifted else "convolution")
 
 
 def _finest(layout: Layout, response: NDArray, tol: float) -> tuple[Layout, NDArray]:

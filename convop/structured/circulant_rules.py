@@ -194,11 +194,23 @@ def _alike(a: BlockCirculant, b: BlockCirculant) -> tuple[BlockCirculant, BlockC
     return a.on_base(base), b.on_base(base)
 
 
-def _where_circulant(combine: Callable[[BlockCirculant, BlockCirculant], BlockCirculant]) -> Callable[[Any, Any], Any]:
+Combine = Callable[[BlockCirculant, BlockCirculant], BlockCirculant]
+
+
+def _combined(combine: Combine, a: Operator, b: Operator) -> BlockCirculant:
+    dtype = np.result_type(a.dtype, b.dtype)
+    return combine(_circulant(a, dtype), _circulant(b, dtype))
+
+
+def multiplied(a: Operator, b: Operator) -> BlockCirculant:
+    """`a @ b`, or the GeometryError or MemoryBudgetError that says why it is not block circulant."""
+    return _combined(_multiply, a, b)
+
+
+def _where_circulant(combine: Combine) -> Callable[[Any, Any], Any]:
     def rule(a: Operator, b: Operator) -> Any:
-        dtype = np.result_type(a.dtype, b.dtype)
         try:
-            return combine(_circulant(a, dtype), _circulant(b, dtype))
+            return _combined(combine, a, b)
         except (GeometryError, MemoryBudgetError):  # then the lazy product or sum stands
             return NotImplemented
 

@@ -12,6 +12,7 @@ import numpy as np
 import scipy.sparse
 from numpy.typing import ArrayLike, NDArray
 
+from ..apply.plan import require_known
 from ..arguments import Shape, as_int, as_shape
 from ..combining import Scalar
 from ..convolution import Convolution
@@ -52,7 +53,7 @@ class BlockToeplitz(Operator):
     Raises
     ------
     GeometryError
-        If generator and shapes do not fit.
+        If generator and shapes do not fit, or the method is unknown or cannot serve.
 
     Notes
     -----
@@ -97,8 +98,11 @@ class BlockToeplitz(Operator):
             )
         self.levels = tuple(zip(outs, spatial, strict=True))
         self.channels = (channels[0], channels[1])
+        require_known(method)
         self._asked = method
         super().__init__(source, target, self.generator.dtype)
+        if method != "auto":
+            _ = self.convolution  # refuses a method that cannot serve, here and not when it is applied
 
     @property
     def blocks(self) -> NDArray:
@@ -221,9 +225,7 @@ class BlockToeplitz(Operator):
 
     def using(self, method: str) -> "BlockToeplitz":
         """The same operator, applied by `method`."""
-        pinned = BlockToeplitz(self.generator, self.in_shape, method=method)
-        assert pinned.method  # refuses an unknown method here, not when it is applied
-        return pinned
+        return BlockToeplitz(self.generator, self.in_shape, method=method)
 
     # Algebra.
 
@@ -269,3 +271,9 @@ class BlockToeplitz(Operator):
 
 def _made_again(generator: NDArray, in_shape: Shape, method: str) -> BlockToeplitz:
     return BlockToeplitz(generator, in_shape, method=method)
+
+
+def of_blocks(blocks: NDArray, in_shape: Shape, method: str) -> BlockToeplitz:
+    """From a generator with channels in front, `(C_out, C_in, *lags)`."""
+    one = blocks.shape[:2] == (1, 1)
+    return BlockToeplitz(blocks[0, 0] if one else np.moveaxis(blocks, (0, 1), (-2, -1)), in_shape, method=method)

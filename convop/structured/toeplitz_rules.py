@@ -4,18 +4,17 @@ from functools import reduce
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..algebra import Identity, product_rule, sum_rule
 from ..composite import Adjoint, Conjugate, Product, Scaled, Sum
 from ..convolution import Convolution
 from ..errors import GeometryError, MemoryBudgetError
 from ..foreign import as_operator
-from ..geometry import Geometry
 from ..memory import require_bytes
 from ..operator import Operator
 from .channels import ungrouped
-from .toeplitz import BlockToeplitz
+from .toeplitz import BlockToeplitz, of_blocks
+from .toeplitz_product import multiply
 
 
 def as_toeplitz(A: Any) -> BlockToeplitz:
@@ -108,13 +107,7 @@ def _of_convolution(A: Convolution) -> BlockToeplitz:
         places.append(lag[met] + n - 1)
     generator = np.zeros(shape, A.dtype)
     generator[np.ix_(*map(range, shape[:2]), *places)] = weight
-    return _of_blocks(generator, g.in_shape, g.lifted, A._asked)
-
-
-def _of_blocks(blocks: NDArray, in_shape: tuple[int, ...], lifted: bool, method: str) -> BlockToeplitz:
-    """From a generator `(C_out, C_in, *lags)`."""
-    one = blocks.shape[:2] == (1, 1)
-    return BlockToeplitz(blocks[0, 0] if one else np.moveaxis(blocks, (0, 1), (-2, -1)), in_shape, method=method)
+    return of_blocks(generator, g.in_shape, A._asked)
 
 
 def _why_not(A: Convolution, axis: int) -> str:
@@ -142,7 +135,7 @@ def _multiple_of_identity(one: Identity, number: complex | np.number, lifted: bo
     channels = one.in_shape[0] if lifted else 1
     generator = np.zeros((channels, channels, *(2 * n - 1 for n in spatial)), np.result_type(one.dtype, number))
     generator[(..., *(n - 1 for n in spatial))] = np.eye(channels) * number
-    return _of_blocks(generator, one.in_shape, lifted, "auto")
+    return of_blocks(generator, one.in_shape, "auto")
 
 
 # Sums
@@ -188,72 +181,6 @@ def _product(a: BlockToeplitz, b: BlockToeplitz) -> BlockToeplitz:
             f"same lag inside; convop.explain(A) names the rows, keep the lazy product"
         )
     return answer
-
-
-def multiply(a: BlockToeplitz, b: BlockToeplitz) -> Any:
-    """`a @ b` where it is Toeplitz, else NotImplemented."""
-    if a.in_shape != b.out_shape or a.lifted != b.lifted:
-        return NotImplemented
-    if not all(_keeps(a, b, axis) for axis in range(len(a.levels))):
-        return NotImplemented
-    method = a._asked if a._asked == b._asked else "auto"
-    return _of_blocks(_composed(a, b), b.in_shape, a.lifted, method)
-
-
-def _keeps(a: BlockToeplitz, b: BlockToeplitz, axis: int) -> bool:
-    """Whether the product depends on lags alone on `axis`.
-
-    Entry `(i, j)` sums `a[i - k] b[k - j]` over `0 <= k < m`. Moving to `(i + 1, j + 1)` brings in the term of
-    `k = -1`, `a[i + 1] b[-1 - j]`, and drops that of `k = m - 1`, `a[i + 1 - m] b[m - 1 - j]`. So no positive lag of
-    `a` may meet a negative one of `b`, and no lag of `a` below `n_out - m` one of `b` above `m - n_in`, in any channel.
-    With one axis that is necessary too, unless values cancel.
-    """
-    (p, m), (_, n) = a.levels[axis], b.levels[axis]
-    rows, columns = _lags_by_channel(a.blocks, 1, axis), _lags_by_channel(b.blocks, 0, axis)
-    lag_a, lag_b = np.arange(1 - m, p), np.arange(1 - n, m)
-    start = rows[:, lag_a > 0].any(axis=1) & columns[:, lag_b < 0].any(axis=1)
-    end = rows[:, lag_a < p - m].any(axis=1) & columns[:, lag_b > m - n].any(axis=1)
-    return not (start | end).any()
-
-
-def _lags_by_channel(blocks: NDArray, side: int, axis: int) -> NDArray[np.bool_]:
-    """`(channels, lags)`: which lags of `axis` are not zero, for each channel on one side."""
-    others = tuple(i for i in range(blocks.ndim) if i not in (side, axis + 2))
-    return (blocks != 0).any(axis=others)
-
-
-def _composed(a: BlockToeplitz, b: BlockToeplitz) -> NDArray:
-    """The full convolution of two generators, on the lags that the product has."""
-    double = np.result_type(a.dtype, b.dtype, np.float64)  # summed in double, rounded once
-    outer, first_a = _trimmed(a)
-    inner, first_b = _trimmed(b)
-    geometry = Geometry.make(
-        inner.shape[2:], outer.shape[2:], padding=tuple(k - 1 for k in outer.shape[2:]), channels=outer.shape[:2],
-        lifted=True,
-    )  # fmt: skip
-    taps = tuple(range(2, outer.ndim))
-    layer = Convolution.of(geometry, np.flip(outer.astype(double), taps), "correlation")
-    full = layer(inner.swapaxes(0, 1).astype(double)).swapaxes(0, 1)
-    sizes = tuple(p + n - 1 for (p, _), (_, n) in zip(a.levels, b.levels, strict=True))
-    total = np.zeros((a.channels[0], b.channels[1], *sizes), np.result_type(a.dtype, b.dtype))
-    places = []
-    for axis, (first, second, size, (_, n)) in enumerate(zip(first_a, first_b, sizes, b.levels, strict=True)):
-        place = np.arange(full.shape[axis + 2]) + first + second + n - 1
-        met = (place >= 0) & (place < size)
-        full = full.compress(met, axis + 2)
-        places.append(place[met])
-    total[np.ix_(*map(range, total.shape[:2]), *places)] = full
-    return total
-
-
-def _trimmed(a: BlockToeplitz) -> tuple[NDArray, list[int]]:
-    """`a.blocks` between its lowest and highest lags that are not zero, and the lowest."""
-    blocks, first = a.blocks, []
-    for axis, (_, n) in enumerate(a.levels):
-        lags = a.support(axis)
-        blocks = blocks.take(np.arange(lags[0], lags[-1] + 1) + n - 1, axis + 2)
-        first.append(int(lags[0]))
-    return blocks, first
 
 
 # Rules: with a Toeplitz operator on one side, what is Toeplitz on the other becomes one.

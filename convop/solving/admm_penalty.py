@@ -1,0 +1,78 @@
+"""Convex functions of `K x` that are no squares: what alternating directions need to know of each."""
+
+import abc
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..operator import Operator
+
+
+@dataclass(frozen=True)
+class Penalty(abc.ABC):
+    """`g(K x)`; `K` is None for the identity. Its dual variable `q` has to lie in the domain of the conjugate of `g`."""
+
+    K: Operator | None
+
+    def image(self, x: NDArray) -> NDArray:
+        """`K x`."""
+        return x if self.K is None else self.K(x)
+
+    def back(self, q: NDArray) -> NDArray:
+        """`K^H q`."""
+        return q if self.K is None else self.K.H(q)
+
+    @abc.abstractmethod
+    def nearest(self, q: NDArray, radius: float = 1.0) -> NDArray:
+        """The nearest point of the dual domain, made `radius` times as large."""
+
+    @abc.abstractmethod
+    def value(self, image: NDArray) -> NDArray:
+        """`g` for each array of a batch; where `g` is infinite or 0 it is 0."""
+
+    def strain(self, q: NDArray) -> NDArray:
+        """For each array of a batch by how much `q` has to be divided to lie in the dual domain; at least 1."""
+        return np.ones(len(q))
+
+
+@dataclass(frozen=True)
+class Norm(Penalty):
+    """`weight` times the sum of moduli; of vectors along the first axis where `grouped`; `signed` for `x >= 0`.
+
+    The dual domain holds moduli up to `weight`; where `x >= 0` it goes on without end below.
+    """
+
+    weight: float
+    grouped: bool = False
+    signed: bool = False
+
+    def _modulus(self, image: NDArray) -> NDArray:
+        if self.signed:
+            return image
+        return np.linalg.norm(image, axis=1, keepdims=True) if self.grouped else abs(image)
+
+    def nearest(self, q: NDArray, radius: float = 1.0) -> NDArray:
+        bound = self.weight * radius
+        if self.signed:
+            return np.minimum(q, bound)
+        modulus = self._modulus(q)
+        return q * np.divide(bound, modulus, where=modulus > bound, out=np.ones_like(modulus))
+
+    def value(self, image: NDArray) -> NDArray:
+        return self.weight * self._modulus(image).reshape((len(image), -1)).sum(-1)
+
+    def strain(self, q: NDArray) -> NDArray:
+        largest = self._modulus(q).reshape((len(q), -1)).max(-1)
+        return np.maximum(largest / self.weight, 1.0)
+
+
+@dataclass(frozen=True)
+class Nonnegative(Penalty):
+    """Infinite where a sample is negative; the dual domain holds what is not positive."""
+
+    def nearest(self, q: NDArray, radius: float = 1.0) -> NDArray:
+        return np.minimum(q, 0)
+
+    def value(self, image: NDArray) -> NDArray:
+        return np.zeros(len(image))

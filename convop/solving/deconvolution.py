@@ -1,0 +1,202 @@
+"""`deconvolve`: a sharp picture from a blurred one in one call."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ..arguments import Shape, per_axis
+from ..convolution import Convolution
+from ..dtypes import as_coefficients, as_signal
+from ..errors import GeometryError
+from .deconvolution_axes import Axes
+from .door import WORST_FIRST, solve
+from .solution import Solution
+
+# The relative duality gap at which pictures no longer change by what an eye or a PSNR tells.
+PICTURE_TOLERANCE = 1e-4
+UNKNOWN = "unknown"
+SUM_TOLERANCE = 1e-3  # how far from 1 the sum of a kernel has to be to be worth a word
+
+
+def deconvolve(
+    image: ArrayLike,
+    kernel: ArrayLike,
+    *,
+    boundary: Any = "unknown",
+    center: Any = None,
+    channel_axis: int | None = None,
+    **solve_options: Any,
+) -> Solution:
+    """Undo a blur: estimate the scene that the kernel made the image of.
+
+    Parameters
+    ----------
+    image : array_like
+        A signal, picture or volume, as many axes as the kernel; further axes in front make a stack, whose items are
+        restored one by one. Finite.
+    kernel : array_like
+        The point-spread function. With `channel_axis` it may have a channel axis in the same place, for one kernel
+        each channel. It is taken as it is: one that does not sum to 1 changes the brightness, and `reason` says so.
+    boundary : str or tuple
+        "unknown": the scene goes on past the frame of the image, and is estimated there as well. Or what a
+        `Convolution` of mode "same" takes.
+    center : int or tuple of int, optional
+        The kernel tap that sits on the output sample, `(k - 1) // 2` by default.
+    channel_axis : int, optional
+        The axis of colours, as in scikit-image; each is restored by itself.
+    **solve_options
+        Those of `solve`: `alpha`, `prior`, `regularizer`, `nonneg`, `noise`, `tol`, `maxiter`, `callback`, `progress`
+        and so on. By default `prior` is "tv", at a `tol` of 1e-4; "tikhonov" takes the regularizer "gradient".
+
+    Returns
+    -------
+    Solution
+        `x` is the part of the scene that the middle of the kernel passes over, in shape and dtype of the image:
+        integers are rounded and clipped to their range, and floats are of the image's precision, which the kernel
+        takes too. `scene` is the whole estimate, unrounded. With channels, `alpha` has theirs as its first axis.
+
+    Raises
+    ------
+    ShapeError, GeometryError, DTypeError
+        If image and kernel do not fit, or an option makes no sense.
+
+    Notes
+    -----
+    That the frame of a picture says nothing of what lies outside, so that a scene larger than the picture has to be
+    estimated, is from S. J. Reeves, *IEEE Trans. Image Processing* 14, 1448 (2005).
+
+    Examples
+    --------
+    >>> import numpy as np, convop
+    >>> step = np.repeat([10, 80, 40], 12)
+    >>> kernel = np.full(5, 0.2)
+    >>> blurred = np.rint(np.convolve(step, kernel, "valid")).astype(np.uint8)
+    >>> solution = convop.deconvolve(blurred, kernel, alpha=0.1)
+    >>> solution.x.dtype, int(abs(solution.x - step[2:-2]).max()), solution.scene.shape
+    (dtype('uint8'), 0, (36,))
+    """
+    values = as_picture(image, "the image")
+    taps = _of_precision(values, as_coefficients(kernel, "the kernel"))
+    axes = Axes.of(values.shape, taps.shape, channel_axis)
+    shape, options, said = values.shape[values.ndim - axes.spatial :], *_with_defaults(solve_options)
+    kernels = list(axes.inside(taps)) if taps.ndim > axes.spatial else [taps]
+    blurs = [_blur(each, shape, boundary, center) for each in kernels]
+    solution = _each(blurs, kernels, axes.inside(values), axes, options)
+    seen = solution.x[(..., *frame_of(kernels[0].shape, center, shape))] if boundary == UNKNOWN else solution.x
+    reason = "; ".join(filter(None, [solution.reason, *said, _about_the_sum(kernels)]))
+    x, scene = _like(np.asarray(image), axes.outside(seen)), axes.outside(solution.x)
+    return replace(solution, x=x, scene=scene, reason=reason)
+
+
+def _each(
+    blurs: list[Convolution], kernels: list[NDArray], values: NDArray, axes: Axes, options: dict[str, Any]
+) -> Solution:
+    """Solve for `values` `(*channels, *stack, *spatial)`: with one kernel all at once, else channel by channel.
+
+    Where alpha is to be found by probes, item by item of a stack, whose channels share it.
+    """
+    noise, starts = options.get("noise"), None
+    if len(blurs) > 1:
+        pairs = zip(blurs, kernels, values, strict=True)
+        return _together([_each([A], [k], item, replace(axes, channel=None), options) for A, k, item in pairs])
+    if not _probes(options):
+        return solve(blurs[0], values, **options)
+    channels = axes.channel is not None
+    stack = values.shape[channels : values.ndim - axes.spatial]
+    if stack:
+        items = (values[:, index] if channels else values[index] for index in range(stack[0]))
+        return _together([_each(blurs, kernels, item, axes, options) for item in items], int(channels))
+    items = values if channels else values[None]
+    alpha, said = weight(kernels[0], items, noise, options)
+    solution = solve(blurs[0], values, **options | {"alpha": alpha})
+    return replace(solution, reason=f"{said}; {solution.reason}")
+
+
+def as_picture(image: ArrayLike, what: str) -> NDArray:
+    """Finite numbers of one of the four types; integers become float64."""
+    values = as_signal(image, np.dtype(np.float64))
+    bad = int(values.size - np.count_nonzero(np.isfinite(values)))
+    if bad:
+        raise GeometryError(
+            f"{what} holds {bad} samples that are NaN or inf, and a solution would spread them everywhere; replace "
+            f"them, or leave them out: convop.solve(convop.Select(A.out_shape, mask) @ A, {what.split()[-1]}[mask])"
+        )
+    if values.size == 0:
+        raise GeometryError(f"{what} of shape {values.shape} is empty; give one with samples")
+    return values
+
+
+def frame_of(kernel: Shape, center: Any, shape: Shape) -> tuple[slice, ...]:
+    """Where, in a scene that a kernel of this shape sees in whole, the samples stand that its middle passes over."""
+    middle = [(k - 1) // 2 for k in kernel] if center is None else per_axis(center, len(kernel), "center", 0)
+    starts = [k - 1 - c for k, c in zip(kernel, middle, strict=True)]
+    return tuple(slice(start, start + m) for start, m in zip(starts, shape, strict=True))
+
+
+def _blur(kernel: NDArray, shape: Shape, boundary: Any, center: Any) -> Convolution:
+    """From the scene to the picture."""
+    if not kernel.any():
+        raise GeometryError(f"the kernel of shape {kernel.shape} is zero everywhere; give the blur of a bright point")
+    if any(k > n for k, n in zip(kernel.shape, shape, strict=True)):
+        raise GeometryError(
+            f"the kernel of shape {kernel.shape} is larger than the picture of shape {shape}, so no sample of the "
+            f"picture saw less than all of it; cut margins off the kernel where it is next to nothing, or give more "
+            f"of the picture"
+        )
+    if boundary != UNKNOWN:
+        return Convolution(kernel, shape, boundary=boundary, center=center)
+    Convolution(kernel, shape, center=center)  # refuses a center that is none of the kernel's taps
+    return Convolution(kernel, tuple(n + k - 1 for n, k in zip(shape, kernel.shape, strict=True)), mode="valid")
+
+
+def _with_defaults(options: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """The options of `solve` with what suits pictures where nothing was asked for, and why."""
+    asked = {name: value for name, value in options.items() if value is not None}
+    if "prior" not in asked:
+        defaults = {"prior": "tv", "tol": PICTURE_TOLERANCE}
+        return defaults | asked, ["prior 'tv', since pictures are smooth between edges and it keeps the edges"]
+    if asked["prior"] == "tikhonov" and "regularizer" not in asked:
+        return asked | {"regularizer": "gradient"}, ["regularizer 'gradient', so that an even picture costs nothing"]
+    return asked, []
+
+
+def _about_the_sum(kernels: Any) -> str:
+    """What to say of kernels that change the brightness."""
+    sums = [complex(each.sum()) for each in kernels]
+    if all(abs(total - 1) <= SUM_TOLERANCE for total in sums):
+        return ""
+    said = ", ".join(f"{total.real if total.imag == 0 else total:.4g}" for total in sums)
+    return f"the kernel sums to {said}, not 1, so the estimate differs from the image in brightness"
+
+
+def _of_precision(values: NDArray, kernel: NDArray) -> NDArray:
+    """The kernel in the precision of the picture."""
+    precision = np.finfo(values.dtype).dtype
+    return kernel.astype(np.result_type(precision, np.complex64) if kernel.dtype.kind == "c" else precision)
+
+
+def _like(image: NDArray, x: NDArray) -> NDArray:
+    """An estimate in the dtype of the image, in so far as that can hold it."""
+    if image.dtype.kind not in "iuf" or x.dtype.kind == "c":
+        return x
+    if image.dtype.kind == "f":
+        return x.astype(image.dtype.newbyteorder("="), copy=False)
+    limits = np.iinfo(image.dtype)
+    whole = np.rint(x)
+    # The largest int64 is no float64: what reaches it is put there by hand.
+    inside = np.where((whole >= limits.min) & (whole < limits.max), whole, 0).astype(image.dtype)
+    return np.where(whole >= limits.max, limits.max, np.where(whole < limits.min, limits.min, inside)).astype(
+        image.dtype.newbyteorder("=")
+    )
+
+
+def _together(solutions: list[Solution]) -> Solution:
+    """One for each channel as a single one, with the status of the worst."""
+    worst = min(solutions, key=lambda each: WORST_FIRST.index(each.status))
+    return replace(
+        worst, x=np.stack([each.x for each in solutions]), alpha=np.stack([each.alpha for each in solutions]),
+        iterations=max(each.iterations for each in solutions),
+        error_bound=np.stack([each.error_bound for each in solutions]),
+    )  # fmt: skip

@@ -1,0 +1,138 @@
+"""The weight of a prior under which the estimate is not linear in the data, by cross-validation with a random probe.
+
+Generalised cross-validation weighs the misfit against the degrees of freedom that the estimate takes, which are the
+divergence of `A x(b)` in the data; a second estimate, of data shaken by a little more noise, gives it (S. Ramani, T.
+Blu and M. Unser, IEEE Trans. Image Processing 17, 1540, 2008). A few windows of a large picture tell as much as
+the whole, and each of them is the frame of a scene that goes on, whatever lies outside the picture.
+"""
+
+import itertools
+import math
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._optional import require
+from ..arguments import Shape
+from ..convolution import Convolution
+from ..operator import Operator
+from .door import ADVICE, solve
+from .parameter.noise import estimate_noise
+
+WINDOW = {1: 4096, 2: 112, 3: 36}  # samples along each axis, for so many axes
+WINDOWS = 6  # at most
+KERNELS = 4  # a window is at least as long as so many kernels
+FIRST = 0.1  # where to begin, in units of the noise
+STEP = 2.0
+MOST = 14  # alphas tried
+LOOSE = 1e-2  # how well the estimates are solved for; alpha needs no more
+
+
+@dataclass(frozen=True)
+class Probe:
+    """Windows of a picture, the same with a little more noise, and what made them of their scenes."""
+
+    A: Operator
+    b: NDArray  # (windows, *shape), then the same shaken
+    shake: NDArray
+    size: float  # of what was added
+
+    @classmethod
+    def of(cls, kernel: NDArray, items: NDArray) -> "Probe":
+        """From `(items, *spatial)`: pictures that share their weight."""
+        windows = _windows(items, kernel.shape)
+        shape = windows.shape[1:]
+        A = Convolution(kernel, tuple(n + k - 1 for n, k in zip(shape, kernel.shape, strict=True)), mode="valid")
+        size = float(np.median([estimate_noise(each, A) for each in windows])) or 1e-3 * float(np.ptp(abs(windows)))
+        rng = np.random.default_rng(0)
+        shake = rng.choice([-1.0, 1.0], windows.shape).astype(np.finfo(windows.dtype).dtype)
+        if windows.dtype.kind == "c":
+            shake = shake * np.exp(0.5j * np.pi * rng.integers(4, size=windows.shape))
+        return cls(A, np.concatenate([windows, windows + size * shake]), shake, size)
+
+    def risk(self, x: NDArray, noise: float | None) -> float:
+        """GCV of an estimate of all windows; with the noise known, the unbiased estimate of the predictive risk."""
+        count = len(self.shake)
+        seen = self.A(x)
+        misfit = float(np.linalg.norm(seen[:count] - self.b[:count])) ** 2
+        freedom = float(np.vdot(self.shake, seen[count:] - seen[:count]).real) / self.size
+        if noise is not None:
+            return misfit + 2 * noise**2 * freedom
+        left = self.shake.size - freedom
+        return misfit / left**2 if left > 0 else math.inf
+
+
+def weight(kernel: NDArray, items: NDArray, noise: float | None, options: dict[str, Any]) -> tuple[float, str]:
+    """The alpha that pictures `(items, *spatial)` share, and how it came about."""
+    probe = Probe.of(kernel, items)
+    if not probe.size > 0:
+        return 0.0, "alpha 0, since the picture is constant"
+    shown = bool(options.get("progress"))
+    with require("tqdm", "cli").tqdm(desc="choosing alpha", unit=" tried", ncols=78) if shown else nullcontext() as bar:
+        alphas, risks = _searched(probe, noise, options, lambda: bar and bar.update())
+    best = int(np.argmin(risks))
+    name = "generalised cross-validation" if noise is None else "the unbiased predictive risk"
+    text = f"alpha by {name} with random probes"
+    if best in (0, len(alphas) - 1):
+        return alphas[best], f"{text}; its minimum lies beyond the {len(alphas)} values that were tried"
+    return _parabola(alphas, risks, best), text
+
+
+def _searched(
+    probe: Probe, noise: float | None, options: dict[str, Any], tried: Callable[[], Any]
+) -> tuple[list[float], list[float]]:
+    """Alphas a factor apart and their risks, around a minimum: from the first guess in the direction that falls."""
+    quiet = {**options, "progress": False, "callback": None, "tol": LOOSE}
+    start: NDArray | None = None
+
+    def risk(alpha: float) -> float:
+        nonlocal start
+        solution = solve(probe.A, probe.b, **quiet, alpha=alpha, x0=start)
+        if ADVICE["interrupted"] in solution.reason:
+            raise KeyboardInterrupt
+        start = solution.x
+        tried()
+        return probe.risk(solution.x, noise)
+
+    alphas = [FIRST * (noise or probe.size) * STEP**k for k in (0, 1)]
+    risks = [risk(alpha) for alpha in reversed(alphas)][::-1]
+    while len(alphas) < MOST:
+        best = int(np.argmin(risks))
+        if best == 0:
+            alphas.insert(0, alphas[0] / STEP)
+            risks.insert(0, risk(alphas[0]))
+        elif best == len(alphas) - 1:
+            alphas.append(alphas[-1] * STEP)
+            risks.append(risk(alphas[-1]))
+        else:
+            break
+    return alphas, risks
+
+
+def _parabola(alphas: list[float], risks: list[float], best: int) -> float:
+    """Where the parabola through the least of equidistant values and its neighbours has its vertex."""
+    before, least, after = risks[best - 1 : best + 2]
+    bend = before - 2 * least + after
+    return alphas[best] * STEP ** (0.5 * (before - after) / bend if bend > 0 else 0.0)
+
+
+def _windows(items: NDArray, kernel: Shape) -> NDArray:
+    """A few windows of each picture, as far apart as they can be, or the whole where it is not much larger."""
+    shape = items.shape[1:]
+    side = WINDOW.get(len(shape), min(WINDOW.values()))
+    along = [_cuts(n, max(side, KERNELS * k)) for n, k in zip(shape, kernel, strict=True)]
+    windows = np.concatenate([items[(slice(None), *cut)] for cut in itertools.product(*along)])
+    return windows[:: -(-len(windows) // WINDOWS)]
+
+
+def _cuts(n: int, window: int) -> list[slice]:
+    """The middle of either half of an axis, or all of a short one."""
+    if n <= 2 * window:
+        return [slice(0, n)]
+    first = n // 4 - window // 2
+    return [slice(start, start + window) for start in (first, n - window - first)]
+

@@ -1,0 +1,191 @@
+"""`deconvolve`: the picture comes back, in its place, its type and its axes."""
+
+import numpy as np
+import oracle
+import pytest
+from cases import array
+
+import convop
+
+
+def blurred(kernel, scene):
+    """What is seen of the scene, tap by tap."""
+    shape = tuple(n - k + 1 for n, k in zip(scene.shape, kernel.shape, strict=True))
+    total = np.zeros(shape, np.result_type(kernel, scene))
+    for tap in np.ndindex(kernel.shape):
+        start = [k - 1 - t for k, t in zip(kernel.shape, tap, strict=True)]
+        total += kernel[tap] * scene[tuple(slice(s, s + n) for s, n in zip(start, shape, strict=True))]
+    return total
+
+
+def shown(kernel_shape, scene, center=None):
+    """The part of the scene that the kernel's middle passes over."""
+    center = center or [(k - 1) // 2 for k in kernel_shape]
+    pairs = zip(kernel_shape, center, scene.shape, strict=True)
+    return scene[tuple(slice(k - 1 - c, n - c) for k, c, n in pairs)]
+
+
+def checks(shape, side=6):
+    """Even patches, which every prior likes."""
+    levels = np.random.default_rng(3).uniform(0, 1, tuple(-(-n // side) for n in shape))
+    for axis, n in enumerate(shape):
+        levels = np.repeat(levels, side, axis).take(np.arange(n), axis)
+    return levels
+
+
+def tikhonov(kernel, b, alpha):
+    """The scene by dense normal equations, with the differences of neighbours as penalty."""
+    scene_shape = tuple(n + k - 1 for n, k in zip(b.shape, kernel.shape, strict=True))
+    A = oracle.convolution_matrix(kernel, scene_shape, mode="valid")
+    places = np.arange(np.prod(scene_shape)).reshape(scene_shape)
+    rows = []
+    for axis, n in enumerate(scene_shape):
+        first, second = (places.take(np.arange(*ends), axis).ravel() for ends in ((0, n - 1), (1, n)))
+        D = np.zeros((len(first), places.size))
+        D[np.arange(len(first)), first], D[np.arange(len(first)), second] = -1, 1
+        rows.append(D)
+    L = np.vstack(rows)
+    return np.linalg.solve(A.conj().T @ A + alpha * L.T @ L, A.conj().T @ b.ravel()).reshape(scene_shape)
+
+
+@pytest.mark.parametrize(
+    ("taps", "shape", "dtype"),
+    [
+        ((3, 4), (11, 9), "complex128"), ((4, 2), (8, 13), "float64"), ((5,), (30,), "complex128"),
+        ((2, 3, 2), (5, 6, 4), "float64"),
+    ],
+)  # fmt: skip
+def test_it_is_the_minimiser_in_the_frame(taps, shape, dtype):
+    kernel, b = array(taps, dtype, 1), array(shape, dtype, 2)
+    solution = convop.deconvolve(b, kernel, prior="tikhonov", alpha=0.1, tol=1e-12)
+    dense = tikhonov(kernel, b, 0.1)
+    np.testing.assert_allclose(solution.scene, dense, rtol=0, atol=1e-8 * abs(dense).max())
+    np.testing.assert_array_equal(solution.x, shown(taps, solution.scene))
+    assert solution.x.shape == shape
+    assert solution.status == "converged"
+
+
+@pytest.mark.parametrize("center", [None, 0, (2, 1), (0, 3)])
+@pytest.mark.parametrize("taps", [(3, 4), (4, 5)])
+def test_the_picture_stays_in_its_place(taps, center):
+    scene = checks((40, 46), 8)
+    kernel = np.random.default_rng(0).random(taps)
+    kernel[1, 2] += 2 * kernel.sum()  # most of the light at once, so that nothing is ambiguous
+    place = (0, 0) if center == 0 else center
+    solution = convop.deconvolve(blurred(kernel, scene), kernel, center=center, prior="tikhonov", alpha=1e-6)
+    sharp = shown(taps, scene, place)
+    inside = (slice(5, -5), slice(5, -5))
+    assert abs(solution.x - sharp)[inside].max() < 0.05
+    assert solution.x.shape == sharp.shape
+
+
+@pytest.mark.parametrize("boundary", ["periodic", "symmetric"])
+def test_a_named_boundary(boundary):
+    kernel = convop.psf.gaussian(5, 0.8)
+    A = convop.Convolution(kernel, (30, 32), boundary=boundary)
+    scene = checks((30, 32))
+    solution = convop.deconvolve(A(scene), kernel, boundary=boundary, prior="tikhonov", alpha=1e-9)
+    assert abs(solution.x - scene).max() < 0.01
+    np.testing.assert_array_equal(solution.x, solution.scene)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "int16", "int64", ">u2", "float32", "float16", "float64", ">f4"])
+def test_types_are_kept(dtype):
+    scene = checks((40, 44))
+    high = 200 if np.dtype(dtype).kind in "iu" else 1
+    kernel = convop.psf.disk(2)
+    image = blurred(kernel, high * scene)
+    image = (np.rint(image) if high > 1 else image).astype(dtype)
+    solution = convop.deconvolve(image, kernel, prior="tikhonov", alpha=1e-4, tol=1e-4)
+    assert solution.x.dtype == np.dtype(dtype).newbyteorder("=")
+    assert solution.x.shape == image.shape
+    assert solution.scene.dtype == ("float64" if np.dtype(dtype).kind in "iu" or dtype == "float64" else "float32")
+    frame = shown(kernel.shape, solution.scene)
+    if high > 1:
+        limits = np.iinfo(dtype)
+        np.testing.assert_array_equal(solution.x, np.clip(np.rint(frame), limits.min, limits.max))
+    else:
+        np.testing.assert_array_equal(solution.x, frame.astype(solution.x.dtype))
+
+
+def test_integers_are_clipped_not_wrapped():
+    dots = np.zeros((40, 40))
+    dots[10:30:5, 10:30:5] = 255
+    dots[:3] = 255
+    image = np.rint(blurred(convop.psf.gaussian(5, 1.0), dots)).astype(np.uint8)
+    solution = convop.deconvolve(image, convop.psf.gaussian(5, 1.0), prior="tikhonov", alpha=1e-6)
+    assert solution.scene.min() < -1
+    assert solution.scene.max() > 255.5
+    assert abs(solution.x.astype(int) - dots[2:-2, 2:-2])[3:-3, 3:-3].mean() < 20
+
+
+@pytest.mark.parametrize("dtype", ["int64", "uint64", "int8"])
+def test_the_ends_of_a_type_are_reached(dtype):
+    limits = np.iinfo(dtype)
+    extremes = np.array([limits.max, limits.min, limits.max, 0] * 8, dtype)
+    options = {"prior": "tikhonov", "regularizer": convop.Identity(32), "alpha": 0, "boundary": "periodic"}
+    brighter = convop.deconvolve(extremes, [0.5], **options).x
+    assert brighter.dtype == dtype
+    assert brighter[0] == brighter[2] == limits.max
+    assert brighter[1] == limits.min or dtype == "uint64"  # 0 is not clipped, and the transforms round
+    halved = convop.deconvolve(extremes, [2.0], **options).x
+    np.testing.assert_allclose(halved.astype(float), extremes / 2.0, atol=1, rtol=1e-12)
+
+
+def test_channels_and_stacks_are_items_of_a_batch():
+    scene = checks((4, 3, 30, 28))
+    kernel = convop.psf.gaussian(5, 1.0)
+    A = convop.Convolution(kernel, (30, 28), mode="valid")
+    images = A(scene)
+    options = {"prior": "tikhonov", "alpha": 1e-3, "tol": 1e-10}
+    single = np.array([[convop.deconvolve(each, kernel, **options).x for each in row] for row in images])
+    stack = convop.deconvolve(images, kernel, **options)
+    np.testing.assert_allclose(stack.x, single, atol=1e-7)
+    assert stack.scene.shape == (4, 3, 30, 28)
+    colours = convop.deconvolve(np.moveaxis(images, 1, -1), kernel, channel_axis=-1, **options)
+    np.testing.assert_allclose(colours.x, np.moveaxis(single, 1, -1), atol=1e-7)
+    assert colours.scene.shape == (4, 30, 28, 3)
+
+
+def test_a_kernel_for_each_channel():
+    scene = checks((30, 28, 3))
+    kernels = np.stack([np.random.default_rng(c).random((4, 3)) for c in range(3)], axis=1)
+    kernels /= kernels.sum((0, 2), keepdims=True)
+    image = np.stack([blurred(kernels[:, c], scene[..., c]) for c in range(3)], axis=1)
+    solution = convop.deconvolve(image, kernels, channel_axis=1, prior="tikhonov", alpha=1e-4)
+    for c in range(3):
+        alone = convop.deconvolve(image[:, c], kernels[:, c], prior="tikhonov", alpha=1e-4)
+        np.testing.assert_allclose(solution.x[:, c], alone.x)
+        np.testing.assert_allclose(solution.scene[:, c], alone.scene)
+    np.testing.assert_array_equal(solution.alpha, [1e-4] * 3)
+    assert solution.x.shape == image.shape
+
+
+def test_reason_tells_what_was_chosen():
+    image = blurred(np.full((3, 3), 0.2), checks((20, 20)))
+    reason = convop.deconvolve(image, np.full((3, 3), 0.2), prior="tikhonov", alpha=0.1).reason
+    assert "sums to 1.8, not 1" in reason
+    assert "regularizer 'gradient'" in reason
+    assert "sums to" not in convop.deconvolve(image, np.full((3, 3), 1 / 9), prior="tikhonov", alpha=0.1).reason
+
+
+@pytest.mark.parametrize(
+    ("image", "kernel", "options", "said"),
+    [
+        (np.full((9, 9), np.nan), np.ones((3, 3)), {}, "81 samples that are NaN"),
+        (np.ones((5, 20)), np.ones((7, 3)), {}, "larger than the picture"),
+        (np.ones((40, 40, 3)), np.ones((3, 3)), {}, "channel_axis=-1"),
+        (np.ones((40, 40, 3)), np.ones((3, 3)), {"channel_axis": 3}, "none of the 3 axes"),
+        (np.ones((40, 40, 3)), np.ones((3, 3, 2)), {"channel_axis": -1}, "one kernel for each channel"),
+        (np.ones(40), np.ones((3, 3)), {}, "one axis for each axis"),
+        (np.ones((40, 40)), np.zeros((3, 3)), {}, "zero everywhere"),
+        (np.ones((40, 40)), np.full((3, 3), np.inf), {}, "NaN or inf"),
+        (np.ones((40, 40)), np.ones((3, 3)), {"center": 3}, "lies outside the kernel"),
+        (np.ones((40, 40)), np.ones((3, 3)), {"boundary": "reflect"}, "two meanings"),
+        (np.ones((0, 40)), np.ones((3, 3)), {}, "is empty"),
+        (np.ones((40, 40)), np.ones((3, 3)), {"prior": "wavelet"}, "unknown prior"),
+    ],
+)  # fmt: skip
+def test_refusals_teach(image, kernel, options, said):
+    with pytest.raises((convop.GeometryError, convop.ShapeError), match=said):
+        convop.deconvolve(image, kernel, **options)

@@ -1,0 +1,247 @@
+"""The nearly direct solvers, unknown boundary and "full", against dense normal equations; and how many steps they take."""
+
+import itertools
+from functools import reduce
+
+import numpy as np
+import oracle
+import pytest
+
+import convop
+from convop.solving import frame, pinned
+from convop.solving.normal import refined
+from convop.solving.problem import Problem
+
+RNG = np.random.default_rng(0)
+
+
+def draw(shape, dtype="float64"):
+    values = RNG.standard_normal(shape)
+    if np.dtype(dtype).kind == "c":
+        values = values + 1j * RNG.standard_normal(shape)
+    return values.astype(dtype)
+
+
+def blur(shape, dtype="float64"):
+    """A random kernel of norm 1, so that alpha means the same for all."""
+    h = draw(shape, dtype)
+    return (h / np.linalg.norm(h)).astype(dtype)
+
+
+def dense_solution(A, L, alpha, b):
+    """The minimiser for dense matrices `A` and `L` (None: the identity) and rows of data `b`."""
+    penalty = np.eye(A.shape[1]) if L is None else L.conj().T @ L
+    return np.linalg.solve(A.conj().T @ A + alpha * penalty, A.conj().T @ b.T).T
+
+
+def assert_solves(A, matrix, alpha, L=None, penalty=None, method="frame"):
+    """`solve` gives what the dense matrices of operator and regulariser give."""
+    b = draw((2, *A.out_shape), A.dtype)
+    want = dense_solution(matrix, penalty, alpha, b.reshape(2, -1))
+    got = convop.solve(A, b, alpha=alpha, regularizer=L, tol=1e-12, method=method)
+    assert (got.method, got.status) == (method, "converged")
+    errors = np.linalg.norm(got.x.reshape(2, -1) - want, axis=1) / np.linalg.norm(want, axis=1)
+    # A residual of 1e-12 of the right-hand side may carry the solution this far, and no farther.
+    f = matrix.conj().T @ b.reshape(2, -1).T
+    reach = 1e-12 * np.linalg.norm(f, axis=0) / (alpha * np.linalg.norm(want, axis=1))
+    assert (errors <= (1e-8 if alpha >= 1e-3 else np.maximum(1e-8, reach))).all()
+
+
+SHAPES = [((20,), (5,)), ((21, 17), (4, 5)), ((9, 10, 8), (3, 2, 4))]
+DTYPES = ("complex128", "float64")
+
+
+@pytest.mark.parametrize("alpha", [1e-1, 1e-3, 1e-5])
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(("shape", "taps"), SHAPES)
+@pytest.mark.parametrize(("mode", "method"), [("valid", "frame"), ("full", "pinned")])
+def test_is_the_dense_solution(mode, method, shape, taps, dtype, alpha):
+    h = blur(taps, dtype)
+    matrix = oracle.convolution_matrix(h, shape, mode)
+    assert_solves(convop.Convolution(h, shape, mode=mode), matrix, alpha, method=method)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(("mode", "method"), [("valid", "frame"), ("full", "pinned")])
+def test_dilated(mode, method, dtype):
+    h = blur((3, 2), dtype)
+    A = convop.Convolution(h, (13, 12), mode=mode, dilation=(2, 3))
+    assert_solves(A, oracle.convolution_matrix(h, (13, 12), mode, dilation=(2, 3)), 1e-3, method=method)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shape", [(20,), (14, 17), (7, 9, 6)])
+def test_gradient_as_penalty(shape, dtype):
+    h = blur((4, 3, 2)[: len(shape)], dtype)
+    A = convop.Convolution(h, shape, mode="valid")
+    matrix = oracle.convolution_matrix(h, shape, "valid")
+    # Forward differences that leave out the one across the edge: row n - 1 of each axis is zero.
+    differences = []
+    for axis, n in enumerate(shape):
+        line = np.eye(n, k=1) - np.eye(n)
+        line[-1] = 0
+        factors = [line if other == axis else np.eye(m) for other, m in enumerate(shape)]
+        differences.append(reduce(np.kron, factors))
+    assert_solves(A, matrix, 1e-2, L="gradient", penalty=np.concatenate(differences))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_convolution_as_penalty(dtype):
+    h, g = blur((3, 4), dtype), blur((2, 3), dtype)
+    # Two valid convolutions have common null vectors, one for each common zero of their symbols; the third has none.
+    rows = [convop.Convolution(each, (12, 13), mode="valid") for each in (g, [[0.5]])]
+    A, L = convop.Convolution(h, (12, 13), mode="valid"), convop.vstack(rows)
+    penalty = np.concatenate([oracle.convolution_matrix(g, (12, 13), "valid"), 0.5 * np.eye(156)])
+    assert_solves(A, oracle.convolution_matrix(h, (12, 13), "valid"), 1e-1, L=L, penalty=penalty)
+    A, L = convop.Convolution(h, (9, 8), mode="full"), convop.Convolution(g, (9, 8), mode="full")
+    penalty = oracle.convolution_matrix(g, (9, 8), "full")
+    matrix = oracle.convolution_matrix(h, (9, 8), "full")
+    assert_solves(A, matrix, 1e-1, L=L, penalty=penalty, method="pinned")
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("taps", [[(3, 4)] * 3, [(3, 4), (2, 2), (5, 1)]])
+def test_several_frames_of_one_scene(taps, dtype):
+    kernels = [draw(each, dtype) for each in taps]
+    A = convop.vstack([convop.Convolution(h, (12, 11), mode="valid") for h in kernels])
+    matrix = np.concatenate([oracle.convolution_matrix(h, (12, 11), "valid") for h in kernels])
+    assert_solves(A, matrix, 1e-2)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_several_full_convolutions_of_one_scene(dtype):
+    kernels = [draw((3, 4), dtype), draw((2, 2), dtype)]
+    A = convop.vstack([convop.Convolution(h, (9, 8), mode="full") for h in kernels])
+    matrix = np.concatenate([oracle.convolution_matrix(h, (9, 8), "full") for h in kernels])
+    assert_solves(A, matrix, 1e-2, method="pinned")
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_periodic_on_one_axis(dtype):
+    weight = draw((1, 1, 4, 3), dtype)
+    places = {"padding": ((2, 1), (0, 0)), "boundary": ("periodic", "zero")}
+    A = convop.conv_layer(weight, (1, 12, 11), **places)
+    assert_solves(A, oracle.layer_matrix(weight, (1, 12, 11), **places), 1e-2)
+    places["padding"] = ((2, 1), (2, 2))
+    A = convop.conv_layer(weight, (1, 12, 11), **places)
+    assert_solves(A, oracle.layer_matrix(weight, (1, 12, 11), **places), 1e-2, method="pinned")
+
+
+def test_batches_are_the_items_one_by_one():
+    A = convop.Convolution(draw((4, 3)), (16, 15), mode="valid")
+    b = draw((3, 2, *A.out_shape)) * np.logspace(-4, 3, 6).reshape(3, 2, 1, 1)
+    b[1, 1] = 0
+    whole = convop.solve(A, b, alpha=1e-3, tol=1e-10).x
+    assert whole.shape == (3, 2, 16, 15)
+    for place in itertools.product(range(3), range(2)):
+        one = convop.solve(A, b[place], alpha=1e-3, tol=1e-10).x
+        assert np.linalg.norm(whole[place] - one) <= 1e-7 * np.linalg.norm(one)
+
+
+@pytest.mark.parametrize("mode", ["valid", "full"])
+def test_a_good_start_saves_steps(mode):
+    A = convop.Convolution(blur((9, 9)), (64, 61), mode=mode)
+    b = draw(A.out_shape)
+    cold = convop.solve(A, b, alpha=1e-3, tol=1e-8)
+    warm = convop.solve(A, b, alpha=1e-3, tol=1e-8, x0=cold.x)
+    near = convop.solve(A, b, alpha=1e-3, tol=1e-8, x0=cold.x * (1 + 1e-5 * draw(A.in_shape)))
+    assert cold.status == warm.status == near.status == "converged"
+    assert warm.iterations <= 2 < cold.iterations
+    assert near.iterations < cold.iterations
+    assert np.allclose(near.x, cold.x, atol=1e-5)
+
+
+@pytest.mark.parametrize("alpha", [1e-1, 1e-3, 1e-6])
+@pytest.mark.parametrize("dtype", ["float32", "complex64"])
+@pytest.mark.parametrize("mode", ["valid", "full"])
+def test_single_precision_stays_single_and_says_how_far_it_came(mode, dtype, alpha):
+    h = blur((5, 4), dtype) / 5
+    A = convop.Convolution(h, (40, 37), mode=mode)
+    b = draw(A.out_shape, dtype)
+    s = convop.solve(A, b, alpha=alpha, tol=1e-6)
+    assert s.x.dtype == dtype
+    wide = A @ convop.Identity(A.in_shape, np.result_type(dtype, np.float64))
+    x, f = s.x.astype(wide.dtype), wide.H(b)
+    left = np.linalg.norm(f - wide.H(wide(x)) - alpha * x) / np.linalg.norm(f)
+    assert left <= 3e-6
+    assert s.status == ("converged" if s.residual_norms[-1] <= 1e-6 else "stalled")
+    assert s.residual_norms[-1] == pytest.approx(left, abs=2e-6)
+
+
+def test_the_bound_on_the_error_holds():
+    h = blur((4, 5))
+    A = convop.Convolution(h, (17, 16), mode="valid")
+    b = draw(A.out_shape)
+    want = dense_solution(oracle.convolution_matrix(h, (17, 16), "valid"), None, 1e-2, b.reshape(1, -1))
+    for tol in (1e-2, 1e-4, 1e-8):
+        s = convop.solve(A, b, alpha=1e-2, tol=tol)
+        error = np.linalg.norm(s.x.ravel() - want) / np.linalg.norm(s.x)
+        assert error <= s.error_bound * (1 + 1e-6) + 1e-12
+
+
+def test_callback_sees_each_step():
+    A = convop.Convolution(blur((7, 7)), (30, 31), mode="valid")
+    b, seen = draw(A.out_shape), []
+    s = convop.solve(A, b, alpha=1e-4, tol=1e-9, callback=lambda p: seen.append((p.iteration, p.residual_norm, p.x)))
+    assert len(seen) >= s.iterations > 0
+    f = A.H(b)
+    assert [step for step, _, _ in seen[: s.iterations]] == list(range(1, s.iterations + 1))
+    for _, size, x in seen[: s.iterations]:
+        x = x.reshape(A.in_shape)
+        left = np.linalg.norm(f - A.H(A(x)) - 1e-4 * x) / np.linalg.norm(f)
+        assert left <= size * (1 + 1e-3) + 1e-12  # the size shown is the residual's, or a bound on it
+
+
+@pytest.mark.parametrize(
+    ("A", "said"),
+    [
+        (convop.Convolution(np.ones((3, 3)), (9, 9)), "reads outside"),
+        (convop.Convolution(np.ones((3, 3)), (9, 9), mode="valid", stride=2), "stride"),
+        (convop.conv_layer(np.ones((2, 2, 3, 3)), (2, 9, 9)), "channels"),
+        (convop.Diagonal(np.ones((9, 9))), "no Convolution"),
+    ],
+)
+def test_says_what_keeps_it_from_serving(A, said):
+    with pytest.raises(convop.GeometryError, match=said):
+        convop.solve(A, np.ones(A.out_shape), alpha=1.0, method="frame")
+
+
+# How many steps: regressions of what the strips and the corner are for.
+
+KERNELS = {
+    "gaussian 9": convop.psf.gaussian(9, 1.5),
+    "gaussian 31": convop.psf.gaussian(31, 5),
+    "disk 4": convop.psf.disk(4),
+    "disk 15": convop.psf.disk(15),
+    "motion 9": convop.psf.motion(9, 30),
+    "motion 15": convop.psf.motion(15, 30),
+    "motion 31": convop.psf.motion(31, 45),
+    "random 9": np.random.default_rng(1).random((9, 9)) / 40,
+    "random 31": np.random.default_rng(2).random((31, 31)) / 480,
+}
+
+
+@pytest.mark.parametrize("alpha", [1e-2, 1e-4, 1e-6])
+@pytest.mark.parametrize("name", KERNELS)
+def test_steps_for_an_unknown_boundary(name, alpha):
+    h = KERNELS[name]
+    A = convop.Convolution(h, tuple(128 + k - 1 for k in h.shape), mode="valid")
+    rng = np.random.default_rng(3)
+    b = A(rng.random(A.in_shape)) + 0.01 * rng.standard_normal(A.out_shape)
+    for tol, most in ((1e-6, 15), (1e-9, 30)):
+        s = convop.solve(A, b, alpha=alpha, tol=tol)
+        assert (s.method, s.status) == ("frame", "converged")
+        assert s.iterations <= most
+
+
+@pytest.mark.parametrize("size", [1, 7])
+@pytest.mark.parametrize(("mode", "module"), [("valid", frame), ("full", pinned)])
+def test_one_factor_serves_any_right_hand_sides(mode, module, size):
+    h = blur((3, 4))
+    problem = Problem(convop.Convolution(h, (11, 12), mode=mode))
+    dense = oracle.convolution_matrix(h, (11, 12), mode)
+    factor = module.METHOD.prepare(problem).at(1e-2)
+    f = draw((size, 11, 12))  # not only those in the range of A^H
+    answer = refined(problem, factor, f, 1e-2, 1e-12, 200)
+    want = np.linalg.solve(dense.T @ dense + 1e-2 * np.eye(132), f.reshape(size, -1).T).T
+    assert np.linalg.norm(answer.x.reshape(size, -1) - want) <= 1e-8 * np.linalg.norm(want)
