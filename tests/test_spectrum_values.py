@@ -8,7 +8,7 @@ from cases import CASES, array
 from spectrum_cases import CLOSED, WITHOUT, even
 
 import convop
-from convop.spectrum import block_values, lanczos
+from convop.spectrum import block_values, forms, lanczos
 
 DENSE = {**CLOSED, **WITHOUT, **{f"case {case.name}": (case.operator, case.matrix) for case in CASES}}
 SEPARABLE = {
@@ -42,7 +42,11 @@ MADE = {
     "rows of zeros": (convop.as_operator(sp.csr_array((4, 6))), np.zeros((4, 6))),
     "between isometries": (
         convop.Product(
-            (convop.Diagonal([2, 2j, -2, 2]), convop.Convolution(array((3,)), 4), convop.Select(7, [0, 2, 3, 6]))
+            (
+                convop.Diagonal([2, 2j, -2, 2]),
+                convop.Convolution(array((3,)), 4, boundary="periodic"),
+                convop.Select(7, [0, 2, 3, 6]),
+            )
         ),
         None,
     ),
@@ -267,6 +271,31 @@ def test_lanczos_of_a_black_box():
         forward=lambda x: matrix @ x, adjoint=lambda y: matrix.conj().T @ y, in_shape=230, out_shape=220, dtype=complex
     )
     assert convop.norm(A) == pytest.approx(np.linalg.norm(matrix, 2), rel=1e-12)
+
+
+def test_lanczos_of_nothing():
+    for shape in ((300, 250), (250, 300)):
+        assert convop.norm(convop.as_operator(np.zeros(shape))) == 0
+
+
+def test_long_factors_are_iterated_on(monkeypatch):
+    kernel = np.outer(array((3,), "complex128"), array((4,), "complex128", 1))
+    A = convop.Convolution(kernel, (210, 220))
+    want, all_of_them = convop.svdvals(A, 5), convop.svdvals(A)
+    monkeypatch.setattr(forms, "SMALL", 100)
+    assert np.allclose(convop.svdvals(A, 5), want, rtol=1e-9)
+    assert convop.norm(A) == pytest.approx(want[0], rel=1e-9)
+    assert np.array_equal(convop.svdvals(A), all_of_them)
+    bounds = convop.norm_bounds(A)  # an iteration proves nothing, so the symbol bounds it
+    assert bounds.lower <= want[0] <= bounds.upper
+    assert bounds.width > 1e-9
+    several = convop.svdvals(convop.block_diag([A, 2 * A, convop.Identity(3)]), 4)
+    both = np.sort(np.concatenate([want, 2 * want, np.ones(3)]))[::-1][:4]
+    assert np.allclose(several, both, rtol=1e-9)
+
+
+def test_one_axis_is_no_product():
+    assert not convop.spectrum.form(convop.Convolution(array((3,)), 8)).exact
 
 
 # The largest of many blocks

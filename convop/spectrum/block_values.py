@@ -65,7 +65,8 @@ def _looked_at(blocks: NDArray, scale: float) -> tuple[NDArray, NDArray, NDArray
     """
     count, rows, columns = blocks.shape
     size = min(rows, columns)
-    narrow = blocks.dtype if size > SINGLE else np.dtype("complex64" if blocks.dtype.kind == "c" else "float32")
+    single = np.complex64 if blocks.dtype.kind == "c" else np.float32
+    narrow = blocks.dtype.type if size > SINGLE else single
     gram, estimate = np.empty((count, size, size), narrow), np.empty(count)
     begin = np.random.default_rng(0).standard_normal((size, 1)).astype(narrow)
     step = _together(rows * columns)

@@ -16,6 +16,10 @@ from ..memory import require_bytes
 from ..operator import Operator
 
 DENSE = 200  # rows or columns up to which the dense matrix is quicker than an iteration
+# Of `A^H A x = s^2 x`, relative to `s^2`: then `s` is a singular value to half of it, and to its square over the gap
+# to the next where that is less. Zero-padded signals have gaps like `1 / n^2`, so that much less takes very long.
+RESIDUAL = 1e-7
+RESTARTS = 300
 KRYLOV = 60  # vectors of the Lanczos basis beyond those wanted, where there are so many
 ADVICE = (
     "ask for the k largest with svdvals(A, k), for norm(A), or for norm_bounds(A); a periodic boundary has all in "
@@ -50,18 +54,19 @@ def _iterated(A: Operator, k: int) -> NDArray:
     dtype = np.result_type(A.dtype, np.float64)
     wide = Functions(_in(dtype, A.matvec), _in(dtype, A.rmatvec), (A.shape[1],), (A.shape[0],), dtype)
     start = beginning(A, dtype)
-    if A.shape[0] < A.shape[1]:  # svds iterates on the smaller side
-        start = A.matvec(start)
-    if not start.any():  # noise is mapped to zero, and so is everything
+    image = A.matvec(start)
+    if not image.any():  # noise is mapped to zero, and so is everything
         return np.zeros(k)
+    if A.shape[0] < A.shape[1]:  # svds iterates on the smaller side
+        start = image
     ncv = min(min(A.shape) - 1, 2 * k + KRYLOV)
     try:
         find: Any = svds
-        return find(wide, k, ncv=ncv, v0=start, return_singular_vectors=False)
+        return find(wide, k, ncv=ncv, v0=start, tol=RESIDUAL, maxiter=RESTARTS, return_singular_vectors=False)
     except ArpackNoConvergence as error:
         raise NotConverged(
-            f"Lanczos found {len(error.eigenvalues)} of {k} singular values of {A!r} in the restarts that scipy "
-            f"allows; ask for norm_bounds(A), which is certified in any case"
+            f"Lanczos found {len(error.eigenvalues)} of {k} singular values of {A!r} in {RESTARTS} restarts; "
+            f"ask for norm_bounds(A), which is certified in any case"
         ) from error
 
 

@@ -74,7 +74,8 @@ def norm(A: Any) -> float:
     """The 2-norm of an operator, its largest singular value.
 
     In closed form as `svdvals`, where frequencies that a bound proves smaller than the largest are not looked at
-    closely; otherwise by Lanczos.
+    closely; otherwise by Lanczos, to a relative residual of 1e-7 of `A^H A x = s^2 x` (the error of `s` is at most half
+    of that, and of the order of its square where the next value is not as near).
 
     Parameters
     ----------
