@@ -144,9 +144,9 @@ def test_a_wrong_block_is_not_taken_for_swapped_channels(complex_too):
 def test_rng_that_is_none(rng):
     h = convop.Convolution([1.0, 2.0], 5)
     for call in (check.adjoint, check.linear, check.all, lambda A, rng: check.equal(A, A, rng=rng)):
-        with pytest.raises(GeometryError, match="numpy.random.Generator"):
+        with pytest.raises(GeometryError, match="rng must be"):
             call(h, rng=rng)
-    with pytest.raises(GeometryError, match="numpy.random.Generator"):
+    with pytest.raises(GeometryError, match="rng must be"):
         check.associative(h, h, h, rng=rng)
 
 
