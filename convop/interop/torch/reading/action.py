@@ -16,7 +16,7 @@ def module_action(module: Any, in_shape: Shape) -> Action | None:
     torch = sys.modules.get("torch")
     if torch is None or not isinstance(module, torch.nn.Module):
         return None
-    from .traced import as_array
+    from .traced import as_array, batch_of
     from .tracing import kind_of
 
     drawing = torch.nn.modules.batchnorm._NormBase, torch.nn.modules.dropout._DropoutNd
@@ -27,9 +27,8 @@ def module_action(module: Any, in_shape: Shape) -> Action | None:
     own, kind, device = kind_of(module, np.float32)
 
     def answer(x: NDArray[Any]) -> NDArray[Any]:
-        batch = torch.as_tensor(np.array(x[None])).to(device=device, dtype=kind)
         with torch.no_grad():
-            return as_array(module(batch))[0]
+            return as_array(module(batch_of(torch.from_numpy(x.copy()).to(device, kind))))[0]
 
     try:
         out_shape = answer(np.zeros(in_shape)).shape

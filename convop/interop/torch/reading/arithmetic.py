@@ -8,7 +8,7 @@ import scipy.sparse
 
 from ....algebra import Zero, add
 from ....arguments import Shape, as_int
-from ....errors import DTypeError, NotLinearError
+from ....errors import NotLinearError
 from ....foreign import as_operator
 from ....selection import Diagonal
 from ....stacking import vstack
@@ -19,16 +19,10 @@ from .linearising import derivative
 from .traced import Call, Traced, as_array, reads
 
 
-@reads("contiguous", "clone", "positive")
+@reads(
+    "contiguous", "clone", "positive", "to", "type", "float", "double", "half", "bfloat16", "type_as", "cpu", "cuda"
+)  # fmt: skip
 def kept(call: Call, x: Any, *args: Any, **kwargs: Any) -> Branch:
-    return x.branch
-
-
-@reads("to", "type", "float", "double", "half", "bfloat16", "type_as", "cpu", "cuda")
-def converted(call: Call, x: Any, *args: Any, **kwargs: Any) -> Branch:
-    given, wanted = x.dtype, call.result.dtype
-    if given != wanted:
-        raise DTypeError(f"{call.name} turns {given} into {wanted}; an operator computes in one type, leave it out")
     return x.branch
 
 
@@ -178,14 +172,14 @@ def _joined(call: Call, tensors: list[Any], dim: Any, join: Any) -> Branch:
     root = call.operands[0].branch
     while root.parent is not None:
         root = root.parent
-    branches = [each.branch if isinstance(each, Traced) else _constant(each, root) for each in tensors]
+    branches = [each.branch if isinstance(each, Traced) else _constant(call, each, root) for each in tensors]
     starts = np.cumsum([0, *(math.prod(branch.shape) for branch in branches)])
     chosen = join([start + numbers(b.shape) for start, b in zip(starts, branches, strict=False)], axis)
     flat = meet(branches, lambda ways: as_operator(vstack(ways), out_shape=int(starts[-1])))
     return arranged(flat, chosen)
 
 
-def _constant(tensor: Any, root: Branch) -> Branch:
+def _constant(call: Call, tensor: Any, root: Branch) -> Branch:
     """A constant tensor is an offset after the map to zero."""
-    shape = tuple(tensor.shape[1:])
+    shape = unbatched(call, tensor, tuple(tensor.shape[1:])).shape
     return root.then(Zero(root.shape, shape, root.settings.dtype), shifts=True)

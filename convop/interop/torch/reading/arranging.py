@@ -14,7 +14,7 @@ from ....foreign import as_operator
 from ....operator import Operator
 from ....selection import Select, Unfold
 from .branch import Branch
-from .traced import BATCH, Call, Traced, plain, reads
+from .traced import BATCH, Call, Traced, as_array, plain, reads
 
 
 def numbers(shape: Shape) -> NDArray[np.intp]:
@@ -52,10 +52,10 @@ def arrangement(call: Call, x: Any, *args: Any, **kwargs: Any) -> Branch | list[
         raise NotLinearError(f"{call.name} with an index that depends on the input is not linear in the input")
     shape = (BATCH, *x.branch.shape)
     others, named = _plain_values(args), _plain_values(kwargs)
-    moved = call.func(torch.arange(math.prod(shape)).reshape(shape), *others, **named)
+    moved = call.func(torch.arange(math.prod(shape), device=x.device).reshape(shape), *others, **named)
     if isinstance(moved, torch.Tensor):
-        return arranged(x.branch, _of_one(moved.numpy(), x.branch.shape, call.name))
-    return [arranged(x.branch, _of_one(each.numpy(), x.branch.shape, call.name)) for each in moved]
+        return arranged(x.branch, _of_one(as_array(moved), x.branch.shape, call.name))
+    return [arranged(x.branch, _of_one(as_array(each), x.branch.shape, call.name)) for each in moved]
 
 
 def _plain_values(arguments: Any) -> Any:

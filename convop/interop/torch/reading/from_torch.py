@@ -49,9 +49,11 @@ def from_torch(
     Raises
     ------
     NotLinearError
-        If a layer is not linear, or its code branches on values; the text names the layer.
+        If a layer is not linear, branches on values, or mixes the arrays of a batch; the text names the layer.
     GeometryError
-        If the module does not take arrays of `in_shape`, or mixes the arrays of a batch.
+        If the module does not take arrays of `in_shape`.
+    DTypeError
+        If the module computes in several types.
     ShapeError
         If `at` is not of shape `in_shape`.
     MissingDependency
@@ -80,7 +82,7 @@ def from_torch(
     own, kind, device = kind_of(module, dtype)
     if at is None:
         linear, shifts, offset = run(module, torch.zeros(shape, dtype=kind, device=device), Settings(own, False))
-        return Affine(linear, compact(as_array(offset))) if shifts else linear
+        return Affine(linear, compact(offset)) if shifts else linear
     point = as_signal(as_array(at) if isinstance(at, torch.Tensor) else at, own)
     if point.shape != shape:
         raise ShapeError(f"at has shape {point.shape}, needed in_shape {shape}, without a batch axis")

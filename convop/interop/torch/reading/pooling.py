@@ -49,13 +49,11 @@ def _axes(value: Any, ndim: int, what: str, least: int = 1) -> Shape:
     return per_axis(value[0] if single else tuple(value) if isinstance(value, list) else value, ndim, what, least)
 
 
-def _windows(
-    shape: Shape, kernel: Shape, stride: Shape, widths: Any, value: float, dtype: Any, lifted: bool = True
-) -> Convolution:
+def _windows(shape: Shape, kernel: Shape, stride: Shape, widths: Any, value: float, dtype: Any) -> Convolution:
     """A convolution that weighs all samples of a window alike, channel by channel."""
     channels, *spatial = shape
     geometry = Geometry.make(
-        spatial, kernel, stride=stride, padding=widths, channels=(channels, channels), groups=channels, lifted=lifted
+        spatial, kernel, stride=stride, padding=widths, channels=(channels, channels), groups=channels, lifted=True
     )
     return Convolution.of(geometry, np.full(geometry.weight_shape, value, dtype), "correlation")
 

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from ....arguments import Shape
-from ....errors import ConvopError, GeometryError, NotLinearError
+from ....errors import ConvopError, DTypeError, GeometryError, NotLinearError
 from .branch import Branch, Settings
 
 BATCH = 2  # arrays at a time, so that a layer that mixes or drops the batch axis shows it
@@ -124,6 +124,8 @@ class Call:
         """The place of each tensor in the result, before torch is asked for any."""
         for operand in self.operands:
             require_fresh(operand)
+        if self.in_place and not isinstance(self.args[0], Traced):
+            raise NotLinearError(f"{self.name} writes into a tensor that does not come from the input; add to a clone")
         reader = READERS.get(self.name.removesuffix("_") if self.in_place else self.name)
         if reader is None or "out" in self.kwargs:
             raise NotLinearError(
@@ -144,6 +146,13 @@ class Call:
         results = self.result if many else (self.result,)
         if len(results) != len(branches):
             raise NotLinearError(f"{self.name} also returns what is no linear map of its input; use its tensor only")
+        given = self.operands[0].dtype
+        for result in results:
+            if result.dtype != given:
+                raise DTypeError(
+                    f"{self.name} turns {given} into {result.dtype}; an operator computes in one type, so let all "
+                    f"constants have the type of the parameters"
+                )
         traced = [_with_branch(result, branch, self.name) for result, branch in zip(results, branches, strict=True)]
         return type(self.result)(traced) if many else traced[0]
 
@@ -156,8 +165,11 @@ class Call:
 
 def traced_input(point: torch.Tensor, settings: Settings) -> Traced:
     """The input of a network: the root of the tree."""
-    batch = point.expand(BATCH, *point.shape).clone()
-    return _with_branch(batch, Branch(tuple(point.shape), settings), "the input")
+    return _with_branch(batch_of(point), Branch(tuple(point.shape), settings), "the input")
+
+
+def batch_of(point: torch.Tensor) -> torch.Tensor:
+    return point.expand(BATCH, *point.shape).clone()
 
 
 def _with_branch(result: torch.Tensor, branch: Branch, name: str) -> Traced:

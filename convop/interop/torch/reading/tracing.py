@@ -2,7 +2,7 @@
 
 The code runs as it is, so whatever depends on sizes only (branches, loops, padding to a multiple) is followed. What
 never reaches `__torch_function__` (scripted functions, C++ extensions) would look like a constant; therefore what was
-read is compared with what torch differentiates, once.
+read is compared once with what torch finds.
 """
 
 import traceback
@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
@@ -26,7 +27,7 @@ from . import linearising as linearising
 from . import pooling as pooling
 from . import resampling as resampling
 from .branch import Settings
-from .traced import Refusal, Traced, as_array, plain, require_fresh, traced_input
+from .traced import Refusal, Traced, as_array, batch_of, require_fresh, traced_input
 
 SINGLE = np.dtype(np.float32)
 MISREAD = 1e-2  # far above rounding, far below what a missing part of a network changes
@@ -48,31 +49,39 @@ def _width(dtype: torch.dtype) -> tuple[bool, int]:
     return dtype.is_complex, dtype.itemsize
 
 
-def run(module: nn.Module, point: Tensor, settings: Settings) -> tuple[Operator, bool, Tensor]:
+def run(module: nn.Module, point: Tensor, settings: Settings) -> tuple[Operator, bool, NDArray[Any]]:
     """The linear map that the module is around `point`, whether it adds an offset, and its value at `point`."""
-    given = traced_input(point, settings)
-    root = given.branch
+    with torch.inference_mode(False):
+        given = traced_input(point, settings)
+        root = given.branch
+        answer = _followed(module, given)
+        operator, shifts = answer.branch.since(root)
+        value = as_array(answer)[0]
+        _compare(module, point, operator, value, settings.linearise)
+    return operator, shifts, value
+
+
+def _followed(module: nn.Module, given: Traced) -> Traced:
+    """The answer of the module, with its place among the values."""
+    shape, dtype = given.branch.shape, given.dtype
     try:
-        with torch.inference_mode(False), torch.no_grad():
+        with torch.no_grad():
             answer = module(given)
             if isinstance(answer, Traced):
                 require_fresh(answer)
+                return answer
     except (Refusal, ConvopError) as error:
         reason = error.reason if isinstance(error, Refusal) else error
         raise type(reason)(f"{_where(module, error)}: {error}") from error
     except (RuntimeError, ValueError, TypeError, IndexError, NotImplementedError) as error:
         raise GeometryError(
-            f"{_where(module, error)}: torch refuses an input of shape {tuple(point.shape)} and {point.dtype}, with a "
-            f"batch axis in front ({str(error).strip().splitlines()[0]}); give in_shape without the batch axis"
+            f"{_where(module, error)}: torch refuses an input of shape {shape} and {dtype}, with a batch axis in front "
+            f"({str(error).strip().splitlines()[0]}); give in_shape without the batch axis"
         ) from error
-    if not isinstance(answer, Traced):
-        raise NotLinearError(
-            f"{type(module).__name__} returns {_described(answer)}, needed one tensor that is made of its input; wrap "
-            f"the module in one that returns a single tensor"
-        )
-    operator, shifts = answer.branch.since(root)
-    _compare(module, point, operator)
-    return operator, shifts, plain(answer)[0]
+    raise NotLinearError(
+        f"{type(module).__name__} returns {_described(answer)}, needed one tensor that is made of its input; wrap the "
+        f"module in one that returns a single tensor"
+    )
 
 
 def _described(answer: Any) -> str:
@@ -88,18 +97,29 @@ def _where(module: nn.Module, error: Exception) -> str:
     return f"{path} ({kind})" if path else kind
 
 
-def _compare(module: nn.Module, point: Tensor, operator: Operator) -> None:
-    """Whether the adjoint is the gradient that torch finds, as far as one random vector shows."""
-    with torch.inference_mode(False), torch.enable_grad():
-        x = point[None].clone().requires_grad_()
-        result = module(x.clone())  # a module may overwrite what it is given
-        y = torch.randn(result.shape, generator=torch.Generator().manual_seed(0), dtype=result.dtype).to(result)
-        inputs = {"allow_unused": True, "materialize_grads": True}
-        wanted = torch.autograd.grad(result, x, y, **inputs)[0] if result.requires_grad else torch.zeros_like(x)
-    want, got = as_array(wanted)[0], operator.H(as_array(y)[0])
-    if np.linalg.norm(got - want) > MISREAD * np.linalg.norm(want):
+def _compare(module: nn.Module, point: Tensor, operator: Operator, value: NDArray[Any], linearise: bool) -> None:
+    """Whether torch finds the same on one random array: the change of the answer, or the gradient at a point."""
+    random = torch.Generator().manual_seed(0)
+    if linearise:
+        y = torch.randn(operator.out_shape, generator=random, dtype=point.dtype).to(point.device)
+        want, got = _gradient(module, point, y), operator.H(as_array(y))
+    else:
+        x = torch.randn(operator.in_shape, generator=random, dtype=point.dtype).to(point.device)
+        with torch.no_grad():
+            want, got = as_array(module(batch_of(x))[0]) - value, operator(as_array(x))
+    rounding = 100 * np.finfo(value.dtype).eps * np.linalg.norm(value)
+    if np.linalg.norm(got - want) > MISREAD * np.linalg.norm(want) + rounding:
         raise NotLinearError(
-            f"{type(module).__name__} was read as {operator!r}, and torch differentiates something else: part of its "
-            f"code is random or hidden from from_torch (scripted functions, C++ extensions); write that part with "
-            f"plain torch functions, in eval mode"
+            f"{type(module).__name__} was read as {operator!r}, and torch finds something else: part of its code is "
+            f"random or hidden from from_torch (scripted functions, C++ extensions); write that part with plain torch "
+            f"functions, in eval mode"
         )
+
+
+def _gradient(module: nn.Module, point: Tensor, y: Tensor) -> NDArray[Any]:
+    with torch.enable_grad():
+        x = batch_of(point).requires_grad_()
+        result = module(x.clone())  # a module may overwrite what it is given
+        if not result.requires_grad:
+            return np.zeros(tuple(point.shape))
+        return as_array(torch.autograd.grad(result, x, batch_of(y), materialize_grads=True, allow_unused=True)[0])[0]
