@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from .recognise import as_convolution as as_convolution
     from .solving.deconvolution import deconvolve as deconvolve
     from .solving.door import solve as solve
+    from .solving.preconditioner import preconditioner as preconditioner
     from .solving.kernel_estimation import estimate_kernel as estimate_kernel
     from .solving.solution import Solution as Solution
     from .spectrum.bounds import norm_bounds as norm_bounds
@@ -116,6 +117,7 @@ __all__ = [  # also for a star import, which knows nothing of what loads later
     "norm",
     "norm_bounds",
     "optimal_order",
+    "preconditioner",
     "psf",
     "solve",
     "spectrum",
@@ -142,6 +144,7 @@ _LATER = {
     "Solution": ".solving.solution",
     "deconvolve": ".solving.deconvolution",
     "estimate_kernel": ".solving.kernel_estimation",
+    "preconditioner": ".solving.preconditioner",
     "solve": ".solving.door",
     "as_convolution": ".recognise",
     "BlockCirculant": ".structured.circulant",

@@ -1,5 +1,7 @@
 """`convop deblur`, as a user meets it."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -7,6 +9,7 @@ import convop
 from convop.cli import main
 from convop.cli.deblur_files import Picture, read, writer
 from convop.cli.deblur_psf import Psf
+from convop.solving.door import ADVICE
 
 imageio = pytest.importorskip("imageio.v3")
 tifffile = pytest.importorskip("tifffile")
@@ -53,8 +56,8 @@ GAUSSIAN = convop.psf.gaussian(7, 1.0)  # what --psf gaussian:sigma=1 stands for
     ("name", "dtype", "colours"),
     [
         ("a.png", "uint8", 0), ("a.png", "uint8", 3), ("a.png", "uint16", 0), ("a.tif", "uint8", 3),
-        ("a.tif", "uint16", 3), ("a.tiff", "uint16", 0), ("a.tif", "float32", 0), ("a.tif", "float64", 0), ("a.npy", "float64", 0),
-        ("a.npy", "int32", 3), ("a.npy", "float32", 3),
+        ("a.tif", "uint16", 3), ("a.tiff", "uint16", 0), ("a.tif", "float32", 0), ("a.tif", "float64", 0),
+        ("a.npy", "float64", 0), ("a.npy", "int32", 3), ("a.npy", "float32", 3),
     ],
 )  # fmt: skip
 def test_pictures_come_back_sharper_in_their_type(tmp_path, name, dtype, colours):
@@ -247,6 +250,26 @@ def test_a_failing_write_leaves_the_old_file(tmp_path):
         write(broken.with_values(np.array([{}], object)))
     assert old.read_text() == "old"
     assert [path.name for path in tmp_path.iterdir()] == ["o.npy"]
+
+
+def test_ctrl_c_writes_what_there_is(tmp_path, capsys, monkeypatch):
+    image = blurred(scene((40, 44)), GAUSSIAN)
+    np.save(tmp_path / "a.npy", image)
+    options = {"prior": "tikhonov", "alpha": 1e-3}
+    solved = convop.deconvolve(image, GAUSSIAN, **options)
+    stopped = replace(solved, reason=ADVICE["interrupted"], status="max_iterations")
+    monkeypatch.setattr("convop.cli.deblur.deconvolve", lambda *_, **__: stopped)
+    assert run(tmp_path / "a.npy", "--psf", "gaussian:sigma=1", "-o", tmp_path / "o.npy") == 130
+    np.testing.assert_array_equal(np.load(tmp_path / "o.npy"), solved.x)
+    assert "interrupted" in capsys.readouterr().err
+
+
+def test_an_estimate_that_did_not_converge_is_written_with_a_note(tmp_path, capsys):
+    np.save(tmp_path / "a.npy", blurred(scene((40, 44)), GAUSSIAN).astype(np.float32))
+    options = ("--prior", "tikhonov", "--alpha", "1e-5", "--tol", "1e-14")
+    assert run(tmp_path / "a.npy", "--psf", "gaussian:sigma=1", "-o", tmp_path / "o.npy", *options) == 0
+    assert "is the last estimate: stalled" in capsys.readouterr().err
+    assert np.load(tmp_path / "o.npy").dtype == np.float32
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The nearly direct solvers, unknown boundary and "full", against dense normal equations; and how many steps they take."""
+"""Unknown boundary and "full", solved nearly directly: against dense normal equations, and in how many steps."""
 
 import itertools
 from functools import reduce

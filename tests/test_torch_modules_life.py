@@ -14,7 +14,6 @@ torch = pytest.importorskip("torch")
 from torch_cases import ALL, COMPLEX, EXTRA, METHODS, SINGLE, make, methods_of, tensor  # noqa: E402
 
 SOME = [*ALL[3::12], *EXTRA]
-TRAINED = {"layer": (4, 2, 3, 3), "single": (3, 4)}
 
 
 def same(a, b, x, y):
@@ -67,7 +66,10 @@ def test_types(case):
 
 @pytest.mark.filterwarnings(COMPLEX)
 def test_real_modules_may_become_complex():
-    for operator in (convop.gradient((3, 4)), convop.as_circulant(convop.Convolution([1.0, 2, 3], 5, boundary="periodic"))):
+    for operator in (
+        convop.gradient((3, 4)),
+        convop.as_circulant(convop.Convolution([1.0, 2, 3], 5, boundary="periodic")),
+    ):
         for method in methods_of(operator):
             module = convop.to_torch(operator, method).to(torch.complex64)
             x = tensor(operator.in_shape, "complex64")
@@ -105,7 +107,12 @@ def test_the_adjoint_is_no_part_of_its_module():
     module = convop.to_torch(convop.Convolution(array((3, 3)), (5, 5)), "conv", trainable=True)
     assert module.H is module.H
     assert module.H.H is module
-    assert [name for name, _ in module.named_modules()] == ["", "operator", "operator.extension", "operator.extension.edges"]
+    assert [name for name, _ in module.named_modules()] == [
+        "",
+        "operator",
+        "operator.extension",
+        "operator.extension.edges",
+    ]
     assert list(module.state_dict()) == list(module.H.state_dict()) == ["operator.kernel"]
     assert len(list(torch.nn.Sequential(module, module.H).parameters())) == 1
     assert (module.in_shape, module.H.out_shape) == ((5, 5), (5, 5))
@@ -114,25 +121,45 @@ def test_the_adjoint_is_no_part_of_its_module():
 
 def test_in_a_network():
     layer = convop.conv_layer(array((4, 1, 3, 3), "float32"), (1, 8, 8), padding=1, bias=np.zeros(4, np.float32))
-    network = torch.nn.Sequential(convop.to_torch(layer, trainable=True), torch.nn.ReLU(), torch.nn.Flatten(), torch.nn.Linear(256, 2))
+    network = torch.nn.Sequential(
+        convop.to_torch(layer, trainable=True), torch.nn.ReLU(), torch.nn.Flatten(), torch.nn.Linear(256, 2)
+    )
     network(tensor((5, 1, 8, 8), "float32")).sum().backward()
     assert all(p.grad is not None for p in network.parameters())
 
 
-@pytest.mark.slow
+COMPILED = [(method, trainable, "layer") for method in METHODS[1:] for trainable in (False, True)]
+
+
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-@pytest.mark.parametrize("trainable", [False, True])
-@pytest.mark.parametrize("method", METHODS[1:])
-def test_compiles(method, trainable):
-    """Graphs are whole but for trained matrices; results and gradients are those of the module itself."""
-    single = convop.Convolution(array((2, 3)), (6, 5), boundary="antireflective", stride=2)
-    layer = convop.conv_layer(array((4, 1, 2, 2)), (2, 6, 5), groups=2, padding=((1, 0), (0, 1)), boundary="symmetric")
-    for operator in (single, layer, 2 * single.H @ single + convop.Identity((6, 5)), convop.gradient((4, 3))):
-        torch._dynamo.reset()
-        module = convop.to_torch(operator, method, trainable=trainable)
-        compiled = torch.compile(module, backend="aot_eager", fullgraph=not (trainable and method == "sparse"))
-        x, y = tensor((2, *operator.in_shape)).requires_grad_(), tensor((2, *operator.out_shape))
-        wanted = [x, *module.parameters()]
-        assert torch.allclose(compiled(x), module(x))
-        pairs = zip(torch.autograd.grad(compiled(x), wanted, y), torch.autograd.grad(module(x), wanted, y), strict=True)
-        assert all(torch.allclose(got, want) for got, want in pairs)
+@pytest.mark.parametrize(
+    ("method", "trainable", "kind"), [*COMPILED, ("auto", False, "algebra"), ("conv", True, "one")]
+)
+def test_compiles(method, trainable, kind):
+    """Graphs are whole; results and gradients are those of the module itself."""
+    torch._dynamo.reset()
+    operator = COMPILABLE[kind]()
+    module = convop.to_torch(operator, method, trainable=trainable)
+    compiled = torch.compile(module, backend="aot_eager", fullgraph=True)
+    x, y = tensor((2, *operator.in_shape)).requires_grad_(), tensor((2, *operator.out_shape))
+    wanted = [x, *module.parameters()]
+    got, want = compiled(x), module(x)
+    assert torch.allclose(got, want)
+    pairs = zip(torch.autograd.grad(got, wanted, y), torch.autograd.grad(want, wanted, y), strict=True)
+    assert all(torch.allclose(*pair) for pair in pairs)
+
+
+def layer():
+    weight = array((4, 1, 2, 2))
+    return convop.conv_layer(weight, (2, 6, 5), groups=2, padding=((1, 0), (0, 1)), boundary="symmetric")
+
+
+def single():
+    return convop.Convolution(array((2, 3)), (6, 5), boundary="antireflective", stride=2)
+
+
+COMPILABLE = {
+    "layer": layer,
+    "one": single,
+    "algebra": lambda: 2 * single().H @ single() + convop.Identity((6, 5)),
+}

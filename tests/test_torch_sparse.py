@@ -1,4 +1,4 @@
-"""Matrices as torch sparse tensors: the entries of `tosparse()`, in every layout, also as other devices compute them."""
+"""Matrices as torch sparse tensors: the entries of `tosparse()`, in every layout, and as devices compute them."""
 
 import sys
 

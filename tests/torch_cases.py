@@ -75,7 +75,7 @@ def several():
 
 
 M, R = dense(0, "mirror"), dense(1, "replicate")
-O = np.zeros_like(M)
+NOTHING = np.zeros_like(M)
 S = dense(0, "symmetric", stride=2)
 W, W2 = (oracle.convolution_matrix(RING, 6, boundary="periodic", stride=s) for s in (1, 2))
 L = [oracle.layer_matrix(weight, (3, *GRID), padding=1) for weight in LAYERS]
@@ -86,7 +86,7 @@ extra("hstack", lambda: convop.hstack([make(0, "mirror"), make(1, "replicate")])
 extra(
     "blocks",
     lambda: convop.block([[make(0, "mirror"), make(1, "replicate")], [None, 2j * make(0, "mirror")]]),
-    np.block([[M, R], [O, 2j * M]]),
+    np.block([[M, R], [NOTHING, 2j * M]]),
     (2, *GRID),
     (2, *GRID),
 )
@@ -123,7 +123,7 @@ extra(
     "grid of one geometry", lambda: convop.lift(convop.conv_layer(LAYERS[0], (3, *GRID), padding=1)), L[0], (3, *GRID),
     (2, 5, 5),
 )  # fmt: skip
-extra("grid of several", lambda: several(), SEVERAL, (3, *GRID), (2, 5, 5))
+extra("grid of several", several, SEVERAL, (3, *GRID), (2, 5, 5))
 extra(
     "of its kernel", lambda: make(0, "mirror").kernel_operator(SIGNAL), columns(by_kernel, (3, 2)), (3, 2), (2, *GRID)
 )

@@ -25,8 +25,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (ConvopError, OSError) as error:
         print(f"convop: {_one_line(error)}", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        print("convop: interrupted", file=sys.stderr)
+    except KeyboardInterrupt as interrupt:
+        print(": ".join(("convop: interrupted", *map(str, interrupt.args))), file=sys.stderr)
         return 130
     return 0
 
@@ -39,7 +39,7 @@ def _parser() -> argparse.ArgumentParser:
         "demo",
         help="blur a photograph, check the operator, restore the photograph",
         description="Blur a photograph with a composed operator, add noise, check the operator, and restore the\n"
-        "photograph by regularised least squares with scipy's conjugate gradients.",
+        "photograph by regularised least squares.",
         epilog=_DEMO_EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

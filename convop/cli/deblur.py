@@ -47,7 +47,7 @@ def deblur(job: Deblur) -> None:
     if not job.quiet:
         print(f"{_summary(solution)}\nwritten {job.output}, {time.perf_counter() - started:.1f} s after the start")
     if ADVICE["interrupted"] in solution.reason:
-        raise KeyboardInterrupt
+        raise KeyboardInterrupt(f"{job.output} is what there was so far")
     if solution.status != "converged":
         print(f"convop: {job.output} is the last estimate: {solution.status}; {solution.reason}", file=sys.stderr)
 

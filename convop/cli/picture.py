@@ -25,7 +25,7 @@ def read(path: Path) -> Picture:
         raise ConvopError(f"{path} is no file; give the path of a picture")
     imageio = require("imageio.v3", "cli")
     try:
-        pixels = np.asarray(imageio.imread(path, index=0))
+        pixels = np.asarray(imageio.imread(path, index=0, plugin="pillow"))
     except Exception as error:  # every reader has its own way of saying that it cannot
         raise ConvopError(f"{path} cannot be read as a picture; give a PNG, JPEG, TIFF or the like") from error
     return _channels_first(_full_scale(pixels))

@@ -11,7 +11,7 @@ from ..operator import Operator
 
 @dataclass(frozen=True)
 class Penalty(abc.ABC):
-    """`g(K x)`; `K` is None for the identity. Its dual variable `q` has to lie in the domain of the conjugate of `g`."""
+    """`g(K x)`; `K` is None for the identity."""
 
     K: Operator | None
 
@@ -25,7 +25,14 @@ class Penalty(abc.ABC):
 
     @abc.abstractmethod
     def nearest(self, q: NDArray, radius: float = 1.0) -> NDArray:
-        """The nearest point of the dual domain, made `radius` times as large."""
+        """`q` less the proximal point of `radius * g` at `q`."""
+
+
+class Gauge(Penalty):
+    """A penalty whose conjugate is zero on its domain, in which a dual variable `q` has to lie.
+
+    `nearest` is the nearest point of that domain made `radius` times as large.
+    """
 
     @abc.abstractmethod
     def value(self, image: NDArray) -> NDArray:
@@ -37,7 +44,7 @@ class Penalty(abc.ABC):
 
 
 @dataclass(frozen=True)
-class Norm(Penalty):
+class Norm(Gauge):
     """`weight` times the sum of moduli; of vectors along the first axis where `grouped`; `signed` for `x >= 0`.
 
     The dual domain holds moduli up to `weight`; where `x >= 0` it goes on without end below.
@@ -68,7 +75,7 @@ class Norm(Penalty):
 
 
 @dataclass(frozen=True)
-class Nonnegative(Penalty):
+class Nonnegative(Gauge):
     """Infinite where a sample is negative; the dual domain holds what is not positive."""
 
     def nearest(self, q: NDArray, radius: float = 1.0) -> NDArray:

@@ -11,11 +11,13 @@ from ..convolution import Convolution
 from ..geometry import Geometry
 from ..operator import Operator
 from ..stacking import vstack
-from .normal import Answer, Factor, Method, State, refined
+from .normal import Answer, Factor, Method, State, refined, relative
 from .problem import Problem, convolution_in, rows_of
 from .table import choose
 
 INNER_STEPS = 500
+CLOSER = 0.05  # residual of a quadratic step, relative to what changed on its right since the step before
+LOOSEST, ROUNDINGS = 1e-3, 100  # bounds of it, relative to the right-hand side; the lower one in roundings
 
 
 @dataclass(frozen=True)
@@ -106,3 +108,14 @@ def _identity_like(A: Operator, number: float) -> Convolution:
     channels, *spatial = A.in_shape
     geometry = Geometry.make(spatial, 1, channels=(channels, channels), groups=channels, lifted=True)
     return Convolution.of(geometry, np.full(geometry.weight_shape, number, dtype), "correlation")
+
+
+def closer(f: NDArray, before: NDArray) -> float:
+    """The relative residual to solve to for `f`, where a solution for `before` is the start."""
+    change = CLOSER * relative(norms(f - before), norms(f))
+    return min(max(change, ROUNDINGS * float(np.finfo(f.dtype).eps)), LOOSEST)
+
+
+def norms(u: NDArray) -> NDArray:
+    """The 2-norm of each array of a batch."""
+    return np.linalg.norm(u.reshape((len(u), -1)), axis=-1)

@@ -6,7 +6,7 @@ from typing import Any
 
 from .arrays import Arrays
 
-PATIENCE = 40  # steps without a new least residual after which a system counts as stalled
+PATIENCE = 100  # steps without a new least residual after which a system counts as stalled
 
 
 @dataclass(frozen=True)
@@ -17,6 +17,7 @@ class Stop:
     tolerance: float
     maxiter: int
     watch: Callable[[int, Any, float], None] | None = None  # step, iterate, largest residual
+    patience: int = PATIENCE
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ def conjugate_gradients(
         while history[-1] > stop.tolerance:
             if len(history) > stop.maxiter:
                 return Iterations(x, tuple(history), "max_iterations")
-            if len(history) > PATIENCE and min(history[-PATIENCE:]) >= min(history[:-PATIENCE]):
+            if len(history) > stop.patience and min(history[-stop.patience :]) >= min(history[: -stop.patience]):
                 return Iterations(x, tuple(history), "stalled")
             fresh = precondition(residual)
             now = _inner(residual, fresh)

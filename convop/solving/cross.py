@@ -7,6 +7,7 @@ Schwarz method), preconditions conjugate gradients for the whole cross.
 """
 
 import math
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -14,13 +15,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..arguments import Shape
+from ..memory import available_bytes, human
 from .conjugate_gradients import Iterations, Stop, conjugate_gradients
 from .torus import Torus
 
-CORNER_SHARE = 0.5  # how far the corner reaches past where two strips meet, in thicknesses of the strips
+EASY_STEPS = 5  # that are tried before the corner is factored
+CORNER_SHARES = (1.0, 0.5)  # how far a corner reaches past where two strips meet, in thicknesses of the strips
 CHEAP_CORNER = 1500  # unknowns of a corner whose dense matrix is factored in no time
 LARGEST_CORNER = 4000  # 128 MB, a second to factor
 CORNER_WORK = 32  # entries of a corner's matrix for each sample of the torus, so that a solve costs what a step does
+
+
+def too_large(sizes: Shape, kept: tuple[Shape, ...], dtype: np.dtype) -> str | None:
+    """Whether a cross is so thick that the inverses along its strips do not fit into memory, and how large they are."""
+    total = math.prod(sizes)
+    entries = sum(
+        sum(n - shape[axis] for shape in kept) ** 2 * (total // n // (1 if dtype.kind == "c" else 2) + 1)
+        for axis, n in enumerate(sizes)
+    )
+    needed = 3 * 16 * entries  # with what is made on the way
+    if needed <= available_bytes():
+        return None
+    return f"its kernel is so long that the cross outside the array would need {human(needed)}"
 
 
 class Cross:
@@ -68,27 +84,61 @@ class Cross:
         return self.gather(self.arrays.xp.einsum("qr...,br...->bq...", self.symbol, spectra))
 
     def solve(self, right: Any, stop: Stop, start: Any = None, corner: bool = False) -> Iterations:
-        """Conjugate gradients for `R S R^H z = right`; with `corner` in fewer steps, of which each costs more."""
-        stages: list[Any] = list(self._strips)
-        if corner and self._corner is not None:
-            stages.append(self._corner)
-        there_and_back = stages + stages[-2::-1]
+        """Conjugate gradients for `R S R^H z = right`; where some steps do not do, `corner` may save most of the rest."""
+        if not self._strips:
+            return conjugate_gradients(self.multiply, lambda residual: residual, right, stop, start, self.arrays)
+        begin = self.begin(right if start is None else right - self.multiply(start))
+        begin = begin if start is None else start + begin
+        if not corner or stop.maxiter <= EASY_STEPS or self._near_corner is None:
+            return conjugate_gradients(self.multiply, self.precondition, right, stop, begin, self.arrays)
+        easy = replace(stop, maxiter=EASY_STEPS)
+        found = conjugate_gradients(self.multiply, self.precondition, right, easy, begin, self.arrays)
+        return found if found.status != "max_iterations" else self._through_corner(right, stop, found)
 
-        def precondition(residual: Any) -> Any:
-            z = there_and_back[0].solve(residual)
-            for stage in there_and_back[1:]:
-                z = z + stage.solve(residual - self.multiply(z))
-            return z
+    def _through_corner(self, right: Any, stop: Stop, found: Iterations) -> Iterations:
+        """Conjugate gradients, from where they came, with the corner as well."""
+        count, watch = len(found.residuals) - 1, stop.watch
+        later = replace(
+            stop,
+            maxiter=stop.maxiter - count,
+            watch=None if watch is None else lambda step, z, worst: watch(count + step, z, worst),
+        )
+        more = conjugate_gradients(
+            self.multiply, lambda r: self.precondition(r, self._corner), right, later, found.x, self.arrays
+        )
+        return replace(more, residuals=(*found.residuals[:-1], *more.residuals))
 
-        return conjugate_gradients(self.multiply, precondition, right, stop, start, self.arrays)
+    def begin(self, right: Any) -> Any:
+        """The solution on the first strip alone, after which no residual is left there."""
+        return self._strips[0].solve(right)
+
+    def precondition(self, residual: Any, corner: "_Corner | None" = None) -> Any:
+        """An approximate solution where the first strip has no residual: on the others, on the corner, and back.
+
+        It ends on the first strip, so that what is left after a step is again nothing there, and no sweep has to begin
+        on it: what S. C. Eisenstat, "Efficient Implementation of a Class of Preconditioned Conjugate Gradient Methods",
+        SIAM J. Sci. Stat. Comput. 2, 1981, is to Gauss-Seidel.
+        """
+        stages: list[Any] = [*self._strips, *([] if corner is None else [corner])]
+        first, *rest = [*stages[1:], *stages[-2::-1]] or stages
+        z = first.solve(residual)
+        for stage in rest:
+            z = z + stage.solve(residual - self.multiply(z))
+        return z
 
     @cached_property
-    def _corner(self) -> "_Corner | None":
+    def _near_corner(self) -> NDArray[np.intp] | None:
+        """The largest corner whose matrix is worth its time, if any is."""
         if len(self._strips) != 2:
             return None  # one strip is solved exactly; three meet along edges, not in a corner
-        chosen = _near_corner(self)
         affordable = min(LARGEST_CORNER, math.isqrt(CORNER_WORK * len(self.kept) * math.prod(self.torus.sizes)))
-        return _Corner(self, chosen) if len(chosen) <= max(CHEAP_CORNER, affordable) else None
+        corners = (_near_corner(self, share) for share in CORNER_SHARES)
+        return next((corner for corner in corners if len(corner) <= max(CHEAP_CORNER, affordable)), None)
+
+    @cached_property
+    def _corner(self) -> "_Corner":
+        assert self._near_corner is not None
+        return _Corner(self, self._near_corner)
 
 
 class _Strip:
@@ -159,13 +209,13 @@ def _outside(kept: Shape, sizes: Shape) -> NDArray[np.intp]:
     return np.flatnonzero(outside)
 
 
-def _near_corner(cross: Cross) -> NDArray[np.intp]:
+def _near_corner(cross: Cross, share: float) -> NDArray[np.intp]:
     """Which samples of the cross stand near the corner that both strips share."""
     _, *places = np.unravel_index(cross.places, (len(cross.kept), *cross.torus.sizes))
     near = np.ones(len(cross.places), bool)
     for axis, (at, size) in enumerate(zip(places, cross.torus.sizes, strict=True)):
         first = min(shape[axis] for shape in cross.kept)
-        margin = math.ceil(CORNER_SHARE * (size - first))
+        margin = math.ceil(share * (size - first))
         if size > first:
             near &= (at >= first - margin) | (at < margin)
     return np.flatnonzero(near)

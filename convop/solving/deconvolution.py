@@ -11,11 +11,12 @@ from ..convolution import Convolution
 from ..dtypes import as_coefficients, as_signal
 from ..errors import GeometryError
 from .deconvolution_axes import Axes
+from .deconvolution_weight import weight
 from .door import WORST_FIRST, solve
 from .solution import Solution
 
 # The relative duality gap at which pictures no longer change by what an eye or a PSNR tells.
-PICTURE_TOLERANCE = 1e-4
+PICTURE_TOLERANCE = 1e-2
 UNKNOWN = "unknown"
 SUM_TOLERANCE = 1e-3  # how far from 1 the sum of a kernel has to be to be worth a word
 
@@ -48,7 +49,7 @@ def deconvolve(
         The axis of colours, as in scikit-image; each is restored by itself.
     **solve_options
         Those of `solve`: `alpha`, `prior`, `regularizer`, `nonneg`, `noise`, `tol`, `maxiter`, `callback`, `progress`
-        and so on. By default `prior` is "tv", at a `tol` of 1e-4; "tikhonov" takes the regularizer "gradient".
+        and so on. By default `prior` is "tv", at a `tol` of 1e-2; "tikhonov" takes the regularizer "gradient".
 
     Returns
     -------
@@ -80,38 +81,42 @@ def deconvolve(
     values = as_picture(image, "the image")
     taps = _of_precision(values, as_coefficients(kernel, "the kernel"))
     axes = Axes.of(values.shape, taps.shape, channel_axis)
-    shape, options, said = values.shape[values.ndim - axes.spatial :], *_with_defaults(solve_options)
+    values = axes.inside(values)
+    shape, (options, said) = values.shape[values.ndim - axes.spatial :], _with_defaults(solve_options)
     kernels = list(axes.inside(taps)) if taps.ndim > axes.spatial else [taps]
     blurs = [_blur(each, shape, boundary, center) for each in kernels]
-    solution = _each(blurs, kernels, axes.inside(values), axes, options)
+    solution = _solved(blurs, kernels, values, int(axes.channel is not None), options)
     seen = solution.x[(..., *frame_of(kernels[0].shape, center, shape))] if boundary == UNKNOWN else solution.x
     reason = "; ".join(filter(None, [solution.reason, *said, _about_the_sum(kernels)]))
     x, scene = _like(np.asarray(image), axes.outside(seen)), axes.outside(solution.x)
     return replace(solution, x=x, scene=scene, reason=reason)
 
 
-def _each(
-    blurs: list[Convolution], kernels: list[NDArray], values: NDArray, axes: Axes, options: dict[str, Any]
+def _solved(
+    blurs: list[Convolution], kernels: list[NDArray], values: NDArray, channels: int, options: dict[str, Any]
 ) -> Solution:
-    """Solve for `values` `(*channels, *stack, *spatial)`: with one kernel all at once, else channel by channel.
+    """Solve for `values` `(*channels, *stack, *spatial)`, with `channels` the number of channel axes, 0 or 1.
 
-    Where alpha is to be found by probes, item by item of a stack, whose channels share it.
+    With one kernel all at once, else channel by channel. Where probes have to choose alpha, item by item of a stack;
+    the channels of an item share it.
     """
-    noise, starts = options.get("noise"), None
     if len(blurs) > 1:
-        pairs = zip(blurs, kernels, values, strict=True)
-        return _together([_each([A], [k], item, replace(axes, channel=None), options) for A, k, item in pairs])
-    if not _probes(options):
+        parts = zip(blurs, kernels, values, strict=True)
+        return _together([_solved([A], [kernel], item, 0, options) for A, kernel, item in parts])
+    if not _probed(options):
         return solve(blurs[0], values, **options)
-    channels = axes.channel is not None
-    stack = values.shape[channels : values.ndim - axes.spatial]
-    if stack:
-        items = (values[:, index] if channels else values[index] for index in range(stack[0]))
-        return _together([_each(blurs, kernels, item, axes, options) for item in items], int(channels))
-    items = values if channels else values[None]
-    alpha, said = weight(kernels[0], items, noise, options)
-    solution = solve(blurs[0], values, **options | {"alpha": alpha})
-    return replace(solution, reason=f"{said}; {solution.reason}")
+    if values.ndim > channels + kernels[0].ndim:
+        items = np.moveaxis(values, channels, 0)
+        return _together([_solved(blurs, kernels, item, channels, options) for item in items], channels)
+    alpha, said = weight(kernels[0], values if channels else values[None], options)
+    solution = solve(blurs[0], values, **{**options, "alpha": alpha})
+    return replace(solution, alpha=np.full(values.shape[:channels], alpha)[()], reason=f"{said}; {solution.reason}")
+
+
+def _probed(options: dict[str, Any]) -> bool:
+    """Whether alpha is to be found by probes: for an estimate that is not linear, and that windows are typical of."""
+    named = options.get("regularizer") is None or isinstance(options["regularizer"], str)
+    return options.get("alpha") is None and options["prior"] in ("tv", "l1") and named
 
 
 def as_picture(image: ArrayLike, what: str) -> NDArray:
@@ -155,8 +160,8 @@ def _with_defaults(options: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
     """The options of `solve` with what suits pictures where nothing was asked for, and why."""
     asked = {name: value for name, value in options.items() if value is not None}
     if "prior" not in asked:
-        defaults = {"prior": "tv", "tol": PICTURE_TOLERANCE}
-        return defaults | asked, ["prior 'tv', since pictures are smooth between edges and it keeps the edges"]
+        why = "prior 'tv', since pictures are smooth between edges and it keeps the edges"
+        return {"prior": "tv", "tol": PICTURE_TOLERANCE, **asked}, [why]
     if asked["prior"] == "tikhonov" and "regularizer" not in asked:
         return asked | {"regularizer": "gradient"}, ["regularizer 'gradient', so that an even picture costs nothing"]
     return asked, []
@@ -192,11 +197,12 @@ def _like(image: NDArray, x: NDArray) -> NDArray:
     )
 
 
-def _together(solutions: list[Solution]) -> Solution:
-    """One for each channel as a single one, with the status of the worst."""
+def _together(solutions: list[Solution], axis: int = 0) -> Solution:
+    """Those of many items as a single one, with the status of the worst."""
     worst = min(solutions, key=lambda each: WORST_FIRST.index(each.status))
-    return replace(
-        worst, x=np.stack([each.x for each in solutions]), alpha=np.stack([each.alpha for each in solutions]),
-        iterations=max(each.iterations for each in solutions),
-        error_bound=np.stack([each.error_bound for each in solutions]),
-    )  # fmt: skip
+
+    def stacked(name: str) -> NDArray:
+        return np.stack([np.asarray(getattr(each, name)) for each in solutions], axis)
+
+    steps = max(each.iterations for each in solutions)
+    return replace(worst, x=stacked("x"), alpha=stacked("alpha"), iterations=steps, error_bound=stacked("error_bound"))

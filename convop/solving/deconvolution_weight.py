@@ -6,7 +6,6 @@ Blu and M. Unser, IEEE Trans. Image Processing 17, 1540, 2008). A few windows of
 the whole, and each of them is the frame of a scene that goes on, whatever lies outside the picture.
 """
 
-import itertools
 import math
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -23,13 +22,14 @@ from ..operator import Operator
 from .door import ADVICE, solve
 from .parameter.noise import estimate_noise
 
-WINDOW = {1: 4096, 2: 112, 3: 36}  # samples along each axis, for so many axes
-WINDOWS = 6  # at most
+WINDOW = {1: 4096, 2: 128, 3: 40}  # samples along each axis, for so many axes
 KERNELS = 4  # a window is at least as long as so many kernels
 FIRST = 0.1  # where to begin, in units of the noise
-STEP = 2.0
+TRIFLE = 1e-3  # of the brightest, in place of noise where there is none
+STEP = 2.5
 MOST = 14  # alphas tried
-LOOSE = 1e-2  # how well the estimates are solved for; alpha needs no more
+EAGER = 0.7  # what is seen of the scene is at its best for a larger alpha than the scene itself; found by trial
+LOOSE = 0.1  # how well the estimates are solved for; alpha needs no more
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,8 @@ class Probe:
         windows = _windows(items, kernel.shape)
         shape = windows.shape[1:]
         A = Convolution(kernel, tuple(n + k - 1 for n, k in zip(shape, kernel.shape, strict=True)), mode="valid")
-        size = float(np.median([estimate_noise(each, A) for each in windows])) or 1e-3 * float(np.ptp(abs(windows)))
+        size = float(np.median([estimate_noise(each, A) for each in windows]))
+        size = size or TRIFLE * float(abs(windows).max()) or 1.0  # so that there is something to shake by
         rng = np.random.default_rng(0)
         shake = rng.choice([-1.0, 1.0], windows.shape).astype(np.finfo(windows.dtype).dtype)
         if windows.dtype.kind == "c":
@@ -66,20 +67,21 @@ class Probe:
         return misfit / left**2 if left > 0 else math.inf
 
 
-def weight(kernel: NDArray, items: NDArray, noise: float | None, options: dict[str, Any]) -> tuple[float, str]:
-    """The alpha that pictures `(items, *spatial)` share, and how it came about."""
+def weight(kernel: NDArray, items: NDArray, options: dict[str, Any]) -> tuple[float, str]:
+    """The alpha that pictures `(items, *spatial)` share, for these options of `solve`; and how it came about."""
+    noise = options.get("noise")
     probe = Probe.of(kernel, items)
-    if not probe.size > 0:
-        return 0.0, "alpha 0, since the picture is constant"
+    if (items == items.flat[0]).all():
+        return FIRST * probe.size, "any alpha, since the picture is constant"
     shown = bool(options.get("progress"))
     with require("tqdm", "cli").tqdm(desc="choosing alpha", unit=" tried", ncols=78) if shown else nullcontext() as bar:
-        alphas, risks = _searched(probe, noise, options, lambda: bar and bar.update())
+        alphas, risks = _searched(probe, noise, options, lambda: None if bar is None else bar.update())
     best = int(np.argmin(risks))
     name = "generalised cross-validation" if noise is None else "the unbiased predictive risk"
     text = f"alpha by {name} with random probes"
     if best in (0, len(alphas) - 1):
-        return alphas[best], f"{text}; its minimum lies beyond the {len(alphas)} values that were tried"
-    return _parabola(alphas, risks, best), text
+        return EAGER * alphas[best], f"{text}; its minimum lies beyond the {len(alphas)} values that were tried"
+    return EAGER * _parabola(alphas, risks, best), text
 
 
 def _searched(
@@ -121,18 +123,21 @@ def _parabola(alphas: list[float], risks: list[float], best: int) -> float:
 
 
 def _windows(items: NDArray, kernel: Shape) -> NDArray:
-    """A few windows of each picture, as far apart as they can be, or the whole where it is not much larger."""
+    """A window in one corner and one in the other, in turn where there are many items; small items as they are."""
     shape = items.shape[1:]
     side = WINDOW.get(len(shape), min(WINDOW.values()))
     along = [_cuts(n, max(side, KERNELS * k)) for n, k in zip(shape, kernel, strict=True)]
-    windows = np.concatenate([items[(slice(None), *cut)] for cut in itertools.product(*along)])
-    return windows[:: -(-len(windows) // WINDOWS)]
+    first, second = (tuple(cuts[end] for cuts in along) for end in (0, 1))
+    if first == second:
+        return items
+    if len(items) == 1:
+        return np.stack([items[0][first], items[0][second]])
+    return np.stack([item[(first, second)[index % 2]] for index, item in enumerate(items)])
 
 
-def _cuts(n: int, window: int) -> list[slice]:
-    """The middle of either half of an axis, or all of a short one."""
-    if n <= 2 * window:
-        return [slice(0, n)]
-    first = n // 4 - window // 2
-    return [slice(start, start + window) for start in (first, n - window - first)]
-
+def _cuts(n: int, window: int) -> tuple[slice, slice]:
+    """The middles of both halves of an axis; all of a short one."""
+    if 2 * n <= 3 * window:
+        return slice(0, n), slice(0, n)
+    first = n // 4 - min(window // 2, n // 4)
+    return slice(first, first + window), slice(n - window - first, n - first)

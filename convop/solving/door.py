@@ -63,7 +63,8 @@ def solve(
     noise : float, optional
         Standard deviation of the noise in `b`, for rules that need it.
     method : str
-        How the normal equations are solved: "auto" takes the first that can of "diagonal", "frame", "pinned".
+        How the normal equations are solved: "auto" takes the first that can of "diagonal", "frame",
+        "pinned", "separable", "same", "levinson" and "krylov", which always can.
     tol : float
         The relative residual of the normal equations at which to stop.
     maxiter : int, optional

@@ -23,7 +23,7 @@ from ..convolution import Convolution
 from ..geometry import Geometry
 from ..operator import Operator
 from .arrays import Arrays
-from .cross import Cross
+from .cross import Cross, too_large
 from .normal import Method, State
 from .on_torus import TorusFactor
 from .problem import Problem, rows_of
@@ -90,7 +90,8 @@ def obstacle(problem: Problem, alpha: float) -> str | None:
             rows = rows_inside(row)
             if isinstance(rows, str):
                 return rows
-    return None
+    parts = [_inside(row) for operator in (problem.A, problem.L) if operator is not None for row in rows_of(operator)]
+    return too_large(parts[0].geometry.spatial, tuple(each.geometry.out_spatial for each in parts), problem.dtype)
 
 
 class FrameState(State):
@@ -139,7 +140,7 @@ class FrameFactor(TorusFactor):
         whole: Any = sum(powers) + identity
         self.columns, self.inverse = arrays.working(xp.stack(rows)), arrays.working(1 / whole)
         kept = tuple(each.geometry.out_spatial for each in (*state.blurs, *state.penalties))
-        self.cross = Cross(_complement(rows, powers, identity, xp), self.torus, kept)
+        self.cross = Cross(complement(rows, powers, identity, xp), self.torus, kept)
         self.gain = math.sqrt(float((whole - identity).max()))
 
     def _right(self, spectrum: Any) -> Any:
@@ -155,7 +156,7 @@ class FrameFactor(TorusFactor):
         return (self.cross.spread(rho) * self.columns.conj()).sum(1)
 
 
-def _complement(rows: list[Any], powers: list[Any], identity: float, xp: Any) -> Any:
+def complement(rows: list[Any], powers: list[Any], identity: float, xp: Any) -> Any:
     """`I - C P^-1 C^H`, its diagonal written as a sum so that nothing cancels."""
     whole = sum(powers) + identity
 

@@ -54,7 +54,7 @@ def spans(A: Operator) -> Shape:
 
 
 def mirrors(A: Operator, axis: int) -> bool:
-    """Whether the samples beyond both ends of an axis, counted from the last, are those of a whole-sample reflection."""
+    """Whether what lies beyond both ends of an axis, counted from the last, is reflected about a sample."""
     pairs = {part.geometry.boundary[axis] for part in convolutions(A) if any(part.geometry.reads_outside(axis))}
     return pairs == {("mirror", "mirror")}
 

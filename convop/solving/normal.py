@@ -31,6 +31,8 @@ class Answer:
 class Factor(abc.ABC):
     """`A^H A + alpha L^H L` for one `alpha`, prepared for any number of right-hand sides."""
 
+    remark: str = ""  # what there is to say beyond the method's reason, such as what it fell back to
+
     @abc.abstractmethod
     def solve(
         self, f: NDArray, tol: float, maxiter: int, start: NDArray | None = None, watch: Watch | None = None

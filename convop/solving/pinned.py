@@ -15,7 +15,7 @@ from ..arguments import Shape
 from ..convolution import Convolution
 from ..operator import Operator
 from .arrays import Arrays
-from .cross import Cross
+from .cross import Cross, too_large
 from .normal import Method, State
 from .on_torus import TorusFactor
 from .problem import Problem, rows_of
@@ -45,7 +45,11 @@ def obstacle(problem: Problem, alpha: float) -> str | None:
     if not alpha > 0:
         return "alpha is 0, and the method divides by it"
     rows = (*rows_of(problem.A), *(() if problem.L is None else rows_of(problem.L)))
-    return next((reason for reason in map(shortfall, rows) if reason is not None), None)
+    reason = next((reason for reason in map(shortfall, rows) if reason is not None), None)
+    if reason is not None:
+        return reason
+    geometries = [_geometry(row) for row in rows]
+    return too_large(_sizes(geometries), (geometries[0].spatial,), problem.dtype)
 
 
 class PinnedState(State):

@@ -1,4 +1,4 @@
-"""Approximate inverses of `A^H A + alpha L^H L`: what the operators would be without their edges, inverted by transforms.
+"""Approximate inverses of `A^H A + alpha L^H L`: the operators without their edges, inverted by transforms.
 
 "circulant" takes the operators on a torus. "dct" takes their autocorrelations, made even on every axis, under a
 half-sample boundary, which the DCT-II makes diagonal: nothing wraps, so that edges cost fewer steps (R. H. Chan and
@@ -36,7 +36,7 @@ class Kind(abc.ABC):
 
     power: NDArray
     penalty: Any
-    precision: np.dtype
+    dtype: np.dtype  # of the problem
 
     @abc.abstractmethod
     def analyse(self, x: NDArray) -> NDArray:
@@ -51,9 +51,11 @@ class Kind(abc.ABC):
         blocks = self.power + alpha * self.penalty
         floor = np.finfo(blocks.dtype).eps * abs(blocks).max()  # directions that nothing determines
         inverse = np.linalg.inv(blocks + floor * np.eye(blocks.shape[-1]))
-        inverse = Arrays(self.precision).working(inverse)
+        inverse = Arrays(np.finfo(self.dtype).dtype).working(inverse)
 
         def apply(x: NDArray) -> NDArray:
+            if np.iscomplexobj(x) and self.dtype.kind != "c":  # a real operator acts on both parts alike
+                return apply(np.ascontiguousarray(np.real(x))) + 1j * apply(np.ascontiguousarray(np.imag(x)))
             spectrum = self.analyse(x)
             single = inverse.shape[-1] == 1
             return self.synthesise(spectrum * inverse[..., 0] if single else (inverse @ spectrum[..., None])[..., 0])
@@ -65,15 +67,14 @@ class Circulant(Kind):
     """On a torus that holds the signal."""
 
     def __init__(self, problem: Problem) -> None:
-        self.spatial = grid(problem.A)
+        self.dtype, self.spatial = problem.dtype, grid(problem.A)
         sizes = tuple(-(-n // s) * s for n, s in zip(self.spatial, _multiple(problem), strict=True))
         L = None if problem.L is None else periodic(problem.L, sizes, False)
         neighbour = Problem(periodic(problem.A, sizes, False), L)
         require_closed_form(neighbour.A)
         state = DiagonalState(neighbour)
         self.form, self.power, self.penalty = state.form, state.blur_gram, state.penalty_gram
-        self.precision = np.finfo(problem.dtype).dtype
-        self.torus = Torus(sizes, problem.dtype.kind != "c", Arrays(self.precision))
+        self.torus = Torus(sizes, problem.dtype.kind != "c", Arrays(np.finfo(problem.dtype).dtype))
 
     def analyse(self, x: NDArray) -> NDArray:
         return self.form.analyse_in(self.torus.embed(x))
@@ -95,15 +96,17 @@ class Cosine(Kind):
     """
 
     def __init__(self, problem: Problem) -> None:
-        self.spatial = grid(problem.A)
+        self.dtype, self.spatial = problem.dtype, grid(problem.A)
         self.lead = problem.A.in_shape[: -len(self.spatial)]
         mirrored = [mirrors(problem.A, axis) for axis in range(-len(self.spatial), 0)]
         self.power = _even_power(problem.A, self.spatial, mirrored)
         C = self.power.shape[-1]
         self.penalty = np.eye(C) if problem.L is None else _even_power(problem.L, self.spatial, mirrored)
-        self.precision = np.finfo(problem.dtype).dtype
-        self.axes = {kind: tuple(-axis for axis, own in enumerate(reversed(mirrored), 1) if own == (kind == 1)) for kind in (1, 2)}
-        self.weight = np.ones(self.spatial, self.precision)
+        self.axes = {
+            kind: tuple(-axis for axis, own in enumerate(reversed(mirrored), 1) if own == (kind == 1))
+            for kind in (1, 2)
+        }
+        self.weight = np.ones(self.spatial, np.finfo(problem.dtype).dtype)
         for axis in self.axes[1]:
             np.moveaxis(self.weight, axis, 0)[[0, -1]] *= math.sqrt(2)
 
@@ -111,17 +114,19 @@ class Cosine(Kind):
         import scipy.fft
 
         channels = x.reshape((len(x), -1, *self.spatial)) * self.weight
-        for kind, axes in self.axes.items():
-            channels = scipy.fft.dctn(channels, kind, axes=axes, norm="ortho", workers=workers(x.size)) if axes else channels
-        return np.moveaxis(np.asarray(channels), 1, -1)
+        return np.moveaxis(self._transformed(scipy.fft.dctn, channels), 1, -1)
 
     def synthesise(self, c: NDArray) -> NDArray:
         import scipy.fft
 
-        channels = np.moveaxis(c, -1, 1)
+        channels = self._transformed(scipy.fft.idctn, np.moveaxis(c, -1, 1)) * self.weight
+        return channels.reshape((len(c), *self.lead, *self.spatial))
+
+    def _transformed(self, transform: Any, u: NDArray) -> NDArray:
         for kind, axes in self.axes.items():
-            channels = scipy.fft.idctn(channels, kind, axes=axes, norm="ortho", workers=workers(c.size)) if axes else channels
-        return (np.asarray(channels) * self.weight).reshape((len(c), *self.lead, *self.spatial))
+            if axes:
+                u = np.asarray(transform(u, kind, axes=axes, norm="ortho", workers=workers(u.size)))
+        return u
 
 
 def _even_power(A: Operator, spatial: Shape, mirrored: list[bool]) -> NDArray:
@@ -130,12 +135,12 @@ def _even_power(A: Operator, spatial: Shape, mirrored: list[bool]) -> NDArray:
 
     # No lag of the autocorrelation wraps onto another; beyond a period of the cosines that would change nothing.
     halves = [n - mirror for n, mirror in zip(spatial, mirrored, strict=True)]
-    lengths = [int(scipy.fft.next_fast_len(2 * span + 1)) for span in spans(A)]
+    lengths = [int(scipy.fft.next_fast_len(2 * span + 1)) for span in spans(A)]  # pyright: ignore[reportArgumentType]
     sizes = tuple(min(2 * half, length) for half, length in zip(halves, lengths, strict=True))
     form = require_closed_form(periodic(A, sizes, True), ("DFT",) * len(sizes)).whole()
     blocks = form.blocks.astype(np.complex128)
-    response = scipy.fft.ifftn(blocks.conj().swapaxes(-1, -2) @ blocks, axes=tuple(range(len(sizes))))
-    response = response if A.dtype.kind == "c" else response.real
+    response = np.asarray(scipy.fft.ifftn(blocks.conj().swapaxes(-1, -2) @ blocks, axes=tuple(range(len(sizes)))))
+    response = response if A.dtype.kind == "c" else np.real(response)
     for axis, (n, half) in enumerate(zip(spatial, halves, strict=True)):
         response = _cosines(response, axis, half).take(np.arange(n), axis)
     return response
@@ -154,20 +159,15 @@ def _cosines(response: NDArray, axis: int, half: int) -> NDArray:
     return np.moveaxis(np.asarray(scipy.fft.dct(folded, type=1, axis=0)), 0, axis)
 
 
-class Plain(Kind):
+class Plain:
     """No preconditioner."""
 
     def __init__(self, problem: Problem) -> None:
-        self.precision = np.finfo(problem.dtype).dtype
-
-    def analyse(self, x: NDArray) -> NDArray:
-        return x
-
-    def synthesise(self, c: NDArray) -> NDArray:
-        return c
+        pass
 
     def at(self, alpha: float) -> Apply:
         return lambda x: x
 
 
-KINDS: dict[str, Callable[[Problem], Kind]] = {"dct": Cosine, "circulant": Circulant, "none": Plain}
+# In the order in which they are tried.
+KINDS: dict[str, Callable[[Problem], Kind | Plain]] = {"dct": Cosine, "circulant": Circulant, "none": Plain}

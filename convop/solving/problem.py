@@ -13,6 +13,7 @@ from ..convolution import Convolution
 from ..differences import gradient, laplacian
 from ..errors import GeometryError, ShapeError
 from ..foreign import as_operator
+from ..geometry import Geometry
 from ..operator import Operator
 from ..stacking import vstack
 
@@ -94,16 +95,24 @@ def _named(name: str, A: Operator) -> Operator:
             f"build it with convop.{name}(shape, boundary) and pass the operator"
         )
     geometry, dtype = found.geometry, np.finfo(found.dtype).dtype
-    outside = [any(geometry.reads_outside(axis)) for axis in range(geometry.ndim)]
-    pairs = tuple(
-        pair if reads else ("symmetric", "symmetric") for pair, reads in zip(geometry.boundary, outside, strict=True)
-    )
+    pairs = tuple(_known_sides(geometry, axis) for axis in range(geometry.ndim))
     # The symmetric extension makes the difference across an edge zero.
     single = (gradient if name == "gradient" else laplacian)(geometry.spatial, pairs, dtype)
     if not geometry.lifted:
         return single
     rows = [_for_each_channel(row, geometry.channels_in) for row in rows_of(single)]
     return vstack(rows) if name == "gradient" else rows[0]
+
+
+def _known_sides(geometry: Geometry, axis: int) -> tuple[str, str]:
+    """The boundary of an axis, "symmetric" on a side where nothing outside is read."""
+    pair = geometry.boundary[axis]
+    if "periodic" in pair and any(geometry.reads_outside(axis)):
+        return pair
+    before, after = (
+        name if reads else "symmetric" for name, reads in zip(pair, geometry.reads_outside(axis), strict=True)
+    )
+    return before, after
 
 
 def _for_each_channel(row: Any, channels: int) -> Convolution:

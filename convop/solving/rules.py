@@ -1,22 +1,23 @@
 """Rules that choose alpha from the data, one for each item of a batch."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..errors import GeometryError
 from .parameter import criteria
 from .parameter.criteria import Chosen
 from .parameter.curves import Curve, Sampled, Spectral, Truncated
-from .parameter.noise import estimate_noise
+from .parameter.noise import estimate_noise, looks_smooth
 from .parameter.repeated import balanced
 from .parameter.spectra import require_spectrum, spectrum_of
 from .priors import PRIORS
 from .task import Task
 
-LINEAR = ("tikhonov", "truncated")  # priors under which the estimate is linear in the data
+LINEAR = ("tikhonov", "truncated")  # priors under which the estimate is linear in the data, but for a bound
 
 
 @dataclass(frozen=True)
@@ -36,22 +37,25 @@ class Rule:
     choose: Callable[[Task, str], Choice]  # of a task and the name of its prior
 
 
-def _by_curve(
-    name: str, title: str, choose: Callable[[Curve, float | None], Chosen], noisy: bool, task: Task, prior: str
-) -> Choice:
-    """A rule for estimates that are linear in the data."""
+# What a rule makes of a curve, the noise and the item that the curve is of.
+Look = Callable[[Curve, float | None, Task], Chosen]
+
+
+def _by_curve(name: str | None, title: str, look: Look, noisy: bool, task: Task, prior: str) -> Choice:
+    """A rule for estimates that are linear in the data; with a bound, for the problem without it."""
     if prior not in LINEAR or (name == "lcurve" and prior != "tikhonov"):
         raise GeometryError(
-            f"alpha={name!r} is no rule for prior {prior!r}, under which the estimate is not smooth and linear in the "
-            f"data; use alpha='discrepancy', None or a number"
+            f"alpha={name!r} is no rule for prior {prior!r}, under which the estimate is not a smooth and linear "
+            f"function of the data; use alpha='discrepancy', None or a number"
         )
     items = _items(task)
-    noises, said = _noises(items) if noisy else ([None] * len(items), "")
-    curves = list(_curves(task, items, prior))
-    chosen = [choose(curve, noise) for curve, noise in zip(curves, noises, strict=True)]
-    bounded = "for the problem without the bound of 0" if task.nonneg else ""
-    how = next((curve.source for curve in curves), "")
-    return Choice(items, tuple(each.alpha for each in chosen), _joined(f"alpha by {title}", how, bounded, said, *_warnings(chosen)))
+    noises, said = _noises(items) if noisy else ([task.noise] * len(items), "")
+    chosen, how = [], ["as if there were no bound" if task.nonneg else "", said]
+    for item, noise, curve in zip(items, noises, _curves(task, items, prior), strict=True):
+        chosen.append(look(curve, noise, item))
+        how = list(dict.fromkeys([curve.source, *how, curve.remark]))
+    reason = ", ".join(filter(None, [f"alpha by {title}", *how, *_remarks(chosen)]))
+    return Choice(items, tuple(each.alpha for each in chosen), reason)
 
 
 def _curves(task: Task, items: tuple[Task, ...], prior: str) -> Iterator[Curve]:
@@ -64,32 +68,72 @@ def _curves(task: Task, items: tuple[Task, ...], prior: str) -> Iterator[Curve]:
             yield (Truncated if prior == "truncated" else Spectral)(spectrum, item.b[0], precision)
 
 
-def _discrepancy(task: Task, prior: str) -> Choice:
-    if prior in LINEAR and not task.nonneg:
-        return _by_curve("discrepancy", "the discrepancy principle", criteria.discrepancy, True, task, prior)
-    if prior == "poisson":
-        raise GeometryError("alpha='discrepancy' knows noise of one size, and Poisson's grows with the signal; give a number")
-    items = _items(task)
-    noises, said = _noises(items)
-    pairs = zip(items, noises, strict=True)
-    found = [balanced(item, PRIORS[prior], noise, _first(item, prior, noise)) for item, noise in pairs]
-    reason = _joined("alpha by the discrepancy principle", "by solving for one after the other", said, *_warnings([c for c, _ in found]))
-    return Choice(tuple(item for _, item in found), tuple(chosen.alpha for chosen, _ in found), reason)
+def _plain(criterion: Callable[[Curve, float | None], Chosen]) -> Look:
+    return lambda curve, noise, item: criterion(curve, noise)
 
 
 def _automatic(task: Task, prior: str) -> Choice:
-    """GCV where the estimate is linear; the discrepancy principle where it is not."""
+    """For a penalty of differences GCV, or UPRE where the noise is known; for others the discrepancy principle.
+
+    GCV and UPRE look at `A x`. Shrinking `x` itself, they leave much more noise in pictures than is good for these,
+    since it lies where `A` has almost no gain; the discrepancy principle does not. Data that are no smoother than
+    noise say nothing of their noise, and such signals are what shrinking is right for: there GCV does what is best.
+    """
     if prior == "poisson":
         return Choice(_items(task), (0.0,) * len(task.b), "no penalty, as alpha is not given")
-    if prior in LINEAR:
-        chosen = rule("gcv" if task.noise is None else "upre")
-        assert chosen is not None
-        return chosen.choose(task, prior)
-    return _discrepancy(task, prior)
+    if prior not in LINEAR:
+        return _discrepancy(task, prior)
+    if task.problem.L is not None:
+        return _named("gcv" if task.noise is None else "upre", task, prior)
+    smooth = np.array([task.noise is not None or looks_smooth(b, task.problem.A) for b in task.b], bool)
+    parts = [(name, np.flatnonzero(smooth == kind)) for name, kind in (("discrepancy", True), ("gcv", False))]
+    chosen = [(at, _named(name, _some(task, at), prior)) for name, at in parts if at.size or not smooth.size]
+    order = np.argsort(np.concatenate([at for at, _ in chosen]))
+    items, alphas = ([each for _, c in chosen for each in getattr(c, of)] for of in ("items", "alphas"))
+    reason = "; of others ".join(dict.fromkeys(choice.reason for _, choice in chosen))
+    return Choice(tuple(items[i] for i in order), tuple(alphas[i] for i in order), reason)
+
+
+def _named(name: str, task: Task, prior: str) -> Choice:
+    look = _validated if name == "gcv" else _plain(getattr(criteria, name))
+    return _by_curve(name, TITLES[name], look, name != "gcv", task, prior)
+
+
+def _some(task: Task, at: NDArray[np.intp]) -> Task:
+    """Some items of a batch."""
+    return replace(task, b=task.b[at], start=None if task.start is None else task.start[at])
+
+
+def _validated(curve: Curve, noise: float | None, item: Task) -> Chosen:
+    """GCV; where it finds no noise in smooth data, which without any would be smoother yet, the discrepancy principle."""
+    found = criteria.gcv(curve, None)
+    if found.alpha > curve.lowest or not looks_smooth(item.b[0], item.problem.A):
+        return found
+    level = estimate_noise(item.b[0], item.problem.A)
+    alpha = criteria.discrepancy(curve, level).alpha
+    return Chosen(alpha, f"which saw no noise, so that of {level:.3g} in the second differences was taken")
+
+
+def _discrepancy(task: Task, prior: str) -> Choice:
+    if prior in LINEAR and not task.nonneg:
+        return _by_curve("discrepancy", TITLES["discrepancy"], _plain(criteria.discrepancy), True, task, prior)
+    if prior == "poisson":
+        raise GeometryError(
+            "alpha='discrepancy' takes noise of one size everywhere, and Poisson's grows with the signal; give a number"
+        )
+    items = _items(task)
+    noises, said = _noises(items)
+    found = [
+        balanced(item, PRIORS[prior], noise, _first(item, prior, noise))
+        for item, noise in zip(items, noises, strict=True)
+    ]
+    how = [f"alpha by {TITLES['discrepancy']}", "by solving for one alpha after the other", said]
+    reason = ", ".join(filter(None, [*how, *_remarks([chosen for chosen, _ in found])]))
+    return Choice(tuple(item for _, item in found), tuple(chosen.alpha for chosen, _ in found), reason)
 
 
 def _first(item: Task, prior: str, noise: float) -> float:
-    """Where to begin: alpha of the linear problem, or the noise in the units of alpha."""
+    """Where to begin: at the alpha of the problem without a bound, or at the noise in the units of alpha."""
     if prior in LINEAR:
         return criteria.discrepancy(next(_curves(item, (item,), prior)), noise).alpha
     ones = np.ones(item.problem.A.in_shape, item.problem.dtype)
@@ -97,17 +141,12 @@ def _first(item: Task, prior: str, noise: float) -> float:
     return (noise or float(np.abs(item.b).max()) or 1.0) * (gain or 1.0)
 
 
-def rule(name: str | None) -> Rule | None:
-    """The rule of this name."""
-    return next((each for each in RULES if each.name == name), None)
-
-
 def _items(task: Task) -> tuple[Task, ...]:
     return tuple(task.item(index) for index in range(len(task.b)))
 
 
 def _noises(items: tuple[Task, ...]) -> tuple[list[float], str]:
-    """The noise of each item, as given or as estimated, and what is to be said of it."""
+    """The noise of each item, given or estimated, and what is to be said of it."""
     if all(item.noise is not None for item in items):
         return [item.noise or 0.0 for item in items], ""
     noises = [estimate_noise(item.b[0], item.problem.A) for item in items]
@@ -116,21 +155,23 @@ def _noises(items: tuple[Task, ...]) -> tuple[list[float], str]:
     return noises, f"noise of {size} estimated from the median of the second differences"
 
 
-def _warnings(chosen: list[Chosen]) -> list[str]:
-    """Each thing that has to be said, and for how many of a batch."""
+def _remarks(chosen: list[Chosen]) -> list[str]:
+    """Each thing that has to be said, and of how many of a batch."""
     texts = [each.warning for each in chosen if each.warning]
     of = f" ({{}} of {len(chosen)} items)" if len(chosen) > 1 else ""
     return [text + of.format(texts.count(text)) for text in dict.fromkeys(texts)]
 
 
-def _joined(*texts: str) -> str:
-    return ", ".join(filter(None, texts))
-
-
+TITLES = {
+    "gcv": "generalised cross-validation",
+    "lcurve": "the corner of the L-curve",
+    "upre": "the unbiased predictive risk",
+    "discrepancy": "the discrepancy principle",
+}
 RULES: tuple[Rule, ...] = (
-    Rule("gcv", partial(_by_curve, "gcv", "generalised cross-validation", criteria.gcv, False)),
-    Rule("lcurve", partial(_by_curve, "lcurve", "the corner of the L-curve", criteria.lcurve, False)),
-    Rule("upre", partial(_by_curve, "upre", "the unbiased predictive risk", criteria.upre, True)),
+    Rule("gcv", partial(_by_curve, "gcv", TITLES["gcv"], _plain(criteria.gcv), False)),
+    Rule("lcurve", partial(_by_curve, "lcurve", TITLES["lcurve"], _plain(criteria.lcurve), False)),
+    Rule("upre", partial(_by_curve, "upre", TITLES["upre"], _plain(criteria.upre), True)),
     Rule("discrepancy", _discrepancy),
     Rule(None, _automatic),
 )

@@ -1,12 +1,20 @@
 """Which method solves the normal equations: the first in the table that nothing keeps from it."""
 
 from ..errors import GeometryError
-from . import diagonal, frame, pinned, separable
+from . import diagonal, frame, krylov, levinson, pinned, same, separable
 from .normal import Method
 from .problem import Problem
 
 # In the order in which they are tried: exact in one step, nearly direct, then what always works.
-METHODS: tuple[Method, ...] = (diagonal.METHOD, frame.METHOD, pinned.METHOD, separable.METHOD)
+METHODS: tuple[Method, ...] = (
+    diagonal.METHOD,
+    frame.METHOD,
+    pinned.METHOD,
+    separable.METHOD,
+    same.METHOD,
+    levinson.METHOD,
+    krylov.METHOD,
+)
 
 
 def choose(problem: Problem, alpha: float, name: str = "auto") -> Method:

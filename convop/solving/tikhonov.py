@@ -14,6 +14,7 @@ def minimise(task: Task, alpha: float) -> Found:
     factor = state.at(alpha)
     answer = refined(task.problem, factor, task.f, alpha, task.tol, task.maxiter, task.start, task.watch)
     bound = error_bound(task.problem, answer.x, task.f, alpha)
+    reason = "; ".join(filter(None, (reason, factor.remark)))
     return Found(answer.x, alpha, answer.status, name, reason, answer.iterations, answer.residuals, bound)
 
 

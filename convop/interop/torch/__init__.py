@@ -1,4 +1,4 @@
-"""Operators as torch tensors and modules, and torch modules as operators. Nothing here imports torch before it is used."""
+"""Operators as torch tensors and modules, and torch modules as operators; torch is imported on first use."""
 
 from .doors import to_torch as to_torch
 from .doors import to_torch_sparse as to_torch_sparse

@@ -97,8 +97,8 @@ class Rows:
     def of_scipy(cls, matrix: Any) -> "Rows":
         """The rows of a canonical `scipy.sparse` array that nobody else holds."""
         matrix = with_small_indices(matrix)
-        parts = (torch.from_numpy(part) for part in (matrix.indptr, matrix.indices, matrix.data))
-        return cls(*parts, matrix.shape)
+        row_start, column, values = map(torch.from_numpy, (matrix.indptr, matrix.indices, matrix.data))
+        return cls(row_start, column, values, matrix.shape)
 
     @property
     def row(self) -> Tensor:
@@ -108,7 +108,8 @@ class Rows:
     def adjoint(self) -> "Rows":
         """The conjugate transpose."""
         row_start, column, order = transposed(self.row_start, self.column, self.shape)
-        return Rows(row_start, column, self.values[order].conj().resolve_conj(), self.shape[::-1])
+        rows, columns = self.shape
+        return Rows(row_start, column, self.values[order].conj().resolve_conj(), (columns, rows))
 
     def tensor(self) -> Tensor:
         """As torch's CSR tensor."""
@@ -118,7 +119,9 @@ class Rows:
 def compressed(make: Callable[..., Tensor], starts: Tensor, others: Tensor, values: Tensor, shape: Any) -> Tensor:
     """A tensor in one of torch's compressed layouts, whose beta warning says nothing of what is used here."""
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Sparse (CSR|CSC|BSR) tensor support is in beta", category=UserWarning)
+        warnings.filterwarnings(
+            "ignore", message="Sparse (CSR|CSC|BSR) tensor support is in beta", category=UserWarning
+        )
         return make(starts, others, values, shape, check_invariants=False)
 
 
@@ -147,3 +150,10 @@ def by_sorting(row_start: Tensor, column: Tensor, shape: tuple[int, int]) -> tup
     counts = torch.bincount(column, minlength=shape[1])
     starts = torch.nn.functional.pad(counts.cumsum(0), (1, 0)).to(row_start.dtype)
     return starts, rows_of(row_start, len(column))[order], order
+
+
+def multiply(matrix: Tensor, x: Tensor) -> Tensor:
+    """The products of a CSR tensor with the rows of `x`."""
+    if len(x) == 1:
+        return (matrix @ x[0]).unsqueeze(0)
+    return (matrix @ x.T).T.contiguous()

@@ -66,7 +66,6 @@ class Leaf(Form):
 
     native = True  # whether `run` is made of torch's functions only, which torch may trace and batch as they are
     trains = False  # whether it has parameters: then `run` is differentiated as it stands
-    real: bool
 
     def __init__(self, A: Operator, options: Options) -> None:
         super().__init__(A, options)
@@ -79,6 +78,11 @@ class Leaf(Form):
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
         self._enlist()  # a copy is another form
+
+    @property
+    @abc.abstractmethod
+    def real(self) -> bool:
+        """Whether its numbers are real."""
 
     @abc.abstractmethod
     def run(self, x: Tensor, adjoint: bool) -> Tensor:
@@ -149,6 +153,11 @@ def _is_plain() -> bool:
 
 _NUMBERS = itertools.count()
 _FORMS: WeakValueDictionary[int, Leaf] = WeakValueDictionary()
+
+
+def numbered(handle: int) -> Leaf:
+    """The leaf of a number."""
+    return _FORMS[handle]
 
 
 @torch.library.custom_op("convop::applied", mutates_args=())

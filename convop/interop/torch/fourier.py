@@ -34,12 +34,13 @@ class Fourier(Kernelled):
         along = ((-self.inner.lags(axis)) % n for axis, n in enumerate(self.lengths))
         return torch.from_numpy(np.ravel_multi_index(np.ix_(*along), self.lengths).ravel())
 
-    def derive(self, weight: Tensor) -> Tensor:
-        """Blocks `(groups, C_out/groups, C_in/groups, *frequencies)`, half of the frequencies for a real kernel."""
+    def derive(self, numbers: Tensor) -> Tensor:
+        """Blocks `(groups, frequencies, C_out/groups, C_in/groups)`, half of the frequencies for a real kernel."""
         g = self.geometry
-        response = weight.new_zeros(*weight.shape[:2], math.prod(self.lengths))
-        response = response.index_add(2, self.places, weight.flatten(2)).unflatten(2, self.lengths)
-        return self._transform(response).unflatten(0, (g.groups, -1))
+        response = numbers.new_zeros(*numbers.shape[:2], math.prod(self.lengths))
+        response = response.index_add(2, self.places, numbers.flatten(2)).unflatten(2, self.lengths)
+        symbol = self._transform(response).flatten(2).unflatten(0, (g.groups, -1))
+        return symbol.permute(0, 3, 1, 2).contiguous()
 
     def _transform(self, x: Tensor) -> Tensor:
         transform = torch.fft.fftn if x.is_complex() else torch.fft.rfftn
@@ -51,22 +52,20 @@ class Fourier(Kernelled):
         signal = x.reshape(x.shape[0], *((g.channels_out, *g.out_spatial) if adjoint else (g.channels_in, *g.spatial)))
         signal = upsampled(signal, g.stride) if adjoint else self.extension.extend(signal)
         z = inverse(_mix(symbol, self._transform(signal), adjoint), self.lengths, self.dims)
-        if adjoint:
-            z = self.extension.fold(z[(..., *map(slice, self.inner.spatial))])
-        else:
-            z = z[(..., *g.tap((0,) * g.ndim))]
+        first = (0,) * g.ndim
+        z = self.extension.fold(z[(..., *map(slice, self.inner.spatial))]) if adjoint else z[(..., *g.tap(first))]
         z = z.contiguous()
         return z if g.lifted else z.squeeze(1)
 
 
 def _mix(symbol: Tensor, spectrum: Tensor, adjoint: bool) -> Tensor:
     """Multiply each frequency's channels by its block of the symbol, or by the adjoint of that."""
-    symbol = symbol.conj() if adjoint else symbol
-    if symbol.shape[:3] == (1, 1, 1):
-        return spectrum * symbol[0, 0]
-    blocks = spectrum.unflatten(1, (symbol.shape[0], -1))
-    subscripts = "goi...,bgo...->bgi..." if adjoint else "goi...,bgi...->bgo..."
-    return torch.einsum(subscripts, symbol, blocks).flatten(1, 2)
+    if symbol.shape[0] == math.prod(symbol.shape[-2:]) == 1:
+        factor = symbol.reshape(spectrum.shape[2:])
+        return spectrum * (factor.conj() if adjoint else factor)
+    columns = spectrum.flatten(2).unflatten(1, (symbol.shape[0], -1)).permute(1, 3, 2, 0)
+    mixed = torch.matmul(symbol.mH if adjoint else symbol, columns)
+    return mixed.permute(3, 0, 2, 1).flatten(1, 2).unflatten(2, spectrum.shape[2:])
 
 
 def upsampled(y: Tensor, stride: Sequence[int]) -> Tensor:

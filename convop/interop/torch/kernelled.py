@@ -6,14 +6,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ...convolution import Convolution
+from ...convolution import Convention, Convolution
 from ...operator import Operator
 from .form import Leaf
 from .options import Options
 
 
 class Derived(Leaf):
-    """A form that applies something derived from its numbers: once for each type of tensor, again after they changed."""
+    """A form that applies something derived from its numbers, once for each type and again after they changed."""
 
     def __init__(self, A: Operator, options: Options) -> None:
         super().__init__(A, options)
@@ -68,7 +68,8 @@ class Kernelled(Derived):
 
     def __init__(self, A: Convolution, options: Options) -> None:
         super().__init__(A, options)
-        self.geometry, self.convention, self.trains = A.geometry, A.convention, options.trainable
+        self.geometry, self.trains = A.geometry, options.trainable
+        self.convention: Convention = A.convention
         kernel = options.tensor(A.kernel)
         if self.trains:
             self.kernel = nn.Parameter(kernel)

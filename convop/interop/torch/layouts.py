@@ -77,7 +77,7 @@ def channel_block(A: Operator) -> tuple[int, int] | None:
     if not isinstance(A, Adjoint | Conjugate | Scaled):
         return None
     block = channel_block(A.operator)
-    return block if block is None or not isinstance(A, Adjoint) else block[::-1]
+    return block if block is None or not isinstance(A, Adjoint) else (block[1], block[0])
 
 
 def _of_channels(A: Convolution, options: Options) -> Tensor:
@@ -102,5 +102,5 @@ def _of_wrapped(A: Operator, block: tuple[int, int], options: Options) -> Tensor
     blocks: Any = scipy.sparse.csr_array(matrix).tobsr(block)
     blocks.sort_indices()
     values = options.tensor(np.asarray(blocks.data))
-    places = (torch.from_numpy(part).to(options.device) for part in (blocks.indptr, blocks.indices))
-    return compressed(torch.sparse_bsr_tensor, *places, values, A.shape)
+    row_start, column = (torch.from_numpy(part).to(options.device) for part in (blocks.indptr, blocks.indices))
+    return compressed(torch.sparse_bsr_tensor, row_start, column, values, A.shape)

@@ -144,4 +144,6 @@ def _batched(apply: Callable[[Tensor], Tensor], x: Tensor, source: Shape, target
     batch = x.shape[: x.ndim - len(source)]
     if len(batch) == 1:
         return apply(x)
+    if not batch:
+        return apply(x.unsqueeze(0)).squeeze(0)
     return apply(x.reshape(-1, *source)).reshape(*batch, *target)

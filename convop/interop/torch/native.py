@@ -13,6 +13,7 @@ from torch.nn import functional
 
 from ...convolution import Convolution
 from ...errors import GeometryError
+from ...geometry import Geometry
 from .extending import Extension
 from .kernelled import Kernelled, adjoint_weight
 from .options import Options
@@ -34,12 +35,12 @@ class Native(Kernelled):
             raise GeometryError(f"method 'conv' serves 1 to 3 axes, this operator has {g.ndim}; use 'fft' or 'sparse'")
         zero = [set(pair) == {"zero"} for pair in g.boundary]
         self.extension = Extension(g, [axis for axis in range(g.ndim) if not zero[axis]], options.device)
-        self.padding: Widths = tuple(p if z else (0, 0) for p, z in zip(g.padding, zero, strict=True))
-        # What the adjoint reads outside.
-        self.overhang: Widths = tuple(
-            (span - 1 - before, span - 1 - after) for span, (before, after) in zip(g.reach, self.padding, strict=True)
-        )
+        self.extends = bool(self.extension.axes)
+        padding: Widths = tuple(p if z else (0, 0) for p, z in zip(g.padding, zero, strict=True))
+        spans = zip(g.reach, padding, strict=True)
+        overhang = tuple((span - 1 - before, span - 1 - after) for span, (before, after) in spans)
         self.dense = all(s == 1 for s in g.stride)
+        self.there, self.back, self.transposing = _padding(padding), _padding(overhang), _transposing(g, padding)
         self.single = g.channels_in == g.channels_out == 1
         self._asked = A._asked
 
@@ -50,11 +51,12 @@ class Native(Kernelled):
     def _on_host(self, x: Tensor) -> bool:
         return self.single and not self.trains and x.device.type == "cpu"
 
-    def derive(self, weight: Tensor) -> Any:
-        if self._on_host(weight):
-            return Convolution.of(self.geometry, weight.numpy(), self.convention, self._asked)
-        back = adjoint_weight(weight, self.geometry.groups) if self.dense else weight.conj().resolve_conj()
-        return self._laid_out(weight), self._laid_out(back)
+    def derive(self, numbers: Tensor) -> Any:
+        """Weights for both directions, or the operator itself where convop applies it."""
+        if self._on_host(numbers):
+            return Convolution.of(self.geometry, numbers.numpy(), self.convention, self._asked)
+        back = adjoint_weight(numbers, self.geometry.groups) if self.dense else numbers.conj().resolve_conj()
+        return self._laid_out(numbers), self._laid_out(back)
 
     def _laid_out(self, weight: Tensor) -> Tensor:
         """The weight in the layout that torch's CPU convolution is fastest with."""
@@ -68,36 +70,46 @@ class Native(Kernelled):
         if isinstance(prepared, Convolution):
             return _through_numpy(prepared, x, adjoint)
         g = self.geometry
-        signal = x.reshape(x.shape[0], *((g.channels_out, *g.out_spatial) if adjoint else (g.channels_in, *g.spatial)))
-        y = self._back(signal, prepared[1]) if adjoint else self._there(signal, prepared[0])
+        if not g.lifted:
+            x = x.unsqueeze(1)
+        y = self._adjoint(x, prepared[1]) if adjoint else self._direct(x, prepared[0])
         return y if g.lifted else y.squeeze(1)
 
-    def _there(self, x: Tensor, weight: Tensor) -> Tensor:
-        g = self.geometry
-        return self._convolve(self.extension.extend(x), weight, self.padding, g.stride)
+    def _direct(self, x: Tensor, weight: Tensor) -> Tensor:
+        g, (outside, padding) = self.geometry, self.there
+        x = self.extension.extend(x) if self.extends else x
+        x = x if outside is None else functional.pad(x, outside)
+        return _CONV[g.ndim](x, weight, None, g.stride, padding, g.dilation, g.groups)
 
-    def _back(self, y: Tensor, weight: Tensor) -> Tensor:
-        g = self.geometry
-        u = self._convolve(y, weight, self.overhang, g.stride) if self.dense else self._transpose(y, weight)
-        return self.extension.fold(u)
+    def _adjoint(self, y: Tensor, weight: Tensor) -> Tensor:
+        u = self._convolved_back(y, weight) if self.dense else self._transposed(y, weight)
+        return self.extension.fold(u) if self.extends else u
 
-    def _convolve(self, x: Tensor, weight: Tensor, widths: Widths, stride: tuple[int, ...]) -> Tensor:
-        g = self.geometry
-        padding = tuple(before for before, _ in widths)
-        if any(before != after or before < 0 for before, after in widths):
-            x, padding = functional.pad(x, _flat(widths)), (0,) * g.ndim
-        return _CONV[g.ndim](x, weight, None, stride, padding, g.dilation, g.groups)
+    def _convolved_back(self, y: Tensor, weight: Tensor) -> Tensor:
+        g, (outside, padding) = self.geometry, self.back
+        y = y if outside is None else functional.pad(y, outside)
+        return _CONV[g.ndim](y, weight, None, g.stride, padding, g.dilation, g.groups)
 
-    def _transpose(self, y: Tensor, weight: Tensor) -> Tensor:
-        g, widths = self.geometry, self.padding
-        padding = tuple(before for before, _ in widths)
-        extra = tuple(before - after for before, after in widths)
-        limits = map(max, g.stride, g.dilation)
-        crops = any(p < 0 or not 0 <= e < limit for p, e, limit in zip(padding, extra, limits, strict=True))
-        if crops:
-            padding = extra = (0,) * g.ndim
-        x = _TRANSPOSED[g.ndim](y, weight, None, g.stride, padding, extra, g.groups, g.dilation)
-        return functional.pad(x, [-width for width in _flat(widths)]) if crops else x
+    def _transposed(self, y: Tensor, weight: Tensor) -> Tensor:
+        g, (outside, padding, extra) = self.geometry, self.transposing
+        u = _TRANSPOSED[g.ndim](y, weight, None, g.stride, padding, extra, g.groups, g.dilation)
+        return u if outside is None else functional.pad(u, outside)
+
+
+def _padding(widths: Widths) -> tuple[list[int] | None, tuple[int, ...]]:
+    """What to pad before a convolution, and what it pads itself: as much on both sides of an axis, nothing negative."""
+    if any(before != after or before < 0 for before, after in widths):
+        return _flat(widths), (0,) * len(widths)
+    return None, tuple(before for before, _ in widths)
+
+
+def _transposing(g: Geometry, widths: Widths) -> tuple[list[int] | None, tuple[int, ...], tuple[int, ...]]:
+    """What to pad after a transposed convolution (or to crop), and its own padding and output padding."""
+    padding, extra = tuple(before for before, _ in widths), tuple(before - after for before, after in widths)
+    limits = map(max, g.stride, g.dilation)
+    if any(p < 0 or not 0 <= e < limit for p, e, limit in zip(padding, extra, limits, strict=True)):
+        return [-width for width in _flat(widths)], (0,) * g.ndim, (0,) * g.ndim
+    return None, padding, extra
 
 
 def _flat(widths: Widths) -> list[int]:
@@ -107,6 +119,5 @@ def _flat(widths: Widths) -> list[int]:
 
 def _through_numpy(A: Convolution, x: Tensor, adjoint: bool) -> Tensor:
     """The same memory seen by numpy, there and back."""
-    array = x.detach().resolve_conj().resolve_neg().numpy()
-    y: Any = (A._adjoint_forward if adjoint else A._forward)(array)
+    y: Any = (A._adjoint_forward if adjoint else A._forward)(x.numpy(force=True))
     return torch.from_numpy(np.ascontiguousarray(y))

@@ -75,7 +75,7 @@ class Circulant(Derived):
     def __init__(self, A: BlockCirculant, options: Options) -> None:
         super().__init__(A, options)
         self.layout, self.of_reals = A.layout, A.dtype.kind != "c"
-        pairs = np.stack([A.blocks.real, A.blocks.imag], axis=-1)
+        pairs = np.stack([np.real(A.blocks), np.imag(A.blocks)], axis=-1)
         self.register_buffer("blocks", torch.from_numpy(pairs.astype(options.precision)).to(options.device))
 
     @property

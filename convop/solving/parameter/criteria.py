@@ -46,8 +46,9 @@ def upre(curve: Curve, noise: float | None) -> Chosen:
 def lcurve(curve: Curve, noise: float | None) -> Chosen:
     """Greatest curvature of ``(log ||A x - b||, log ||L x||)``.
 
-    P. C. Hansen and D. P. O'Leary, "The use of the L-curve in the regularization of discrete ill-posed problems", SIAM
-    J. Sci. Comput. 14, 1993. With `R` and `E` the squares of the norms and ``R' = -alpha E'``, second derivatives cancel.
+    P. C. Hansen and D. P. O'Leary, "The use of the L-curve in the regularization of discrete ill-posed problems",
+    SIAM J. Sci. Comput. 14, 1993. With `R` and `E` the squares of the norms, ``R' = -alpha E'``, and so the second
+    derivatives cancel.
     """
 
     def curvature(alpha: float) -> float:
@@ -62,7 +63,8 @@ def lcurve(curve: Curve, noise: float | None) -> Chosen:
 def discrepancy(curve: Curve, noise: float | None) -> Chosen:
     """A residual as large as the noise, ``||A x - b|| = noise sqrt(m)``.
 
-    V. A. Morozov, "On the solution of functional equations by the method of regularization", Soviet Math. Dokl. 7, 1966.
+    V. A. Morozov, "On the solution of functional equations by the method of regularization", Soviet Math. Dokl. 7,
+    1966.
     """
     target = _log(_known(noise) ** 2 * curve.rows)
     return crossing(curve, lambda alpha: _log(curve.residual(alpha)) - target)

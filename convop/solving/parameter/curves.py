@@ -14,8 +14,8 @@ from ..normal import Factor
 from ..task import Task
 from .spectra import Spectrum
 
-LARGEST = 1e4  # where a search begins, in units of ||A^H A|| / ||L^H L||
-SMALLEST = 1e-12  # and where it ends, unless the precision of the numbers ends before
+LARGEST = 1e3  # where a search begins, in units of ||A^H A|| / ||L^H L||
+SMALLEST = 1e-10  # and where it ends, unless the precision of the numbers ends before
 PROBED = 2**15  # random samples, all probes together, by which a trace is estimated
 MOST_PROBES = 24
 POWER_STEPS = 12
@@ -35,14 +35,15 @@ class Curve(abc.ABC):
         Decades between the samples of the first look, and to which alpha is found.
     patience : int or None
         After how many samples that are no better the first look, from above, ends; None looks at all.
-    source : str
-        Where the numbers come from.
+    source, remark : str
+        Where the numbers come from, and what is to be said of them.
     """
 
     rows: int
     lowest: float
     highest: float
     source: str
+    remark: str = ""
     step: ClassVar[float]
     accuracy: ClassVar[float]
     patience: ClassVar[int | None]
@@ -103,6 +104,8 @@ class Spectral(Curve):
 class Truncated(Spectral):
     """The same where directions are kept whole or not at all, those with a gain below alpha times their penalty."""
 
+    step = 0.1
+
     def _lost(self, alpha: float) -> NDArray:
         return (self.gain < alpha * self.cost).astype(np.float64)
 
@@ -120,7 +123,7 @@ class Sampled(Curve):
     alpha, so that the curve is smooth.
     """
 
-    step, accuracy, patience = 1.0, 0.02, 3
+    step, accuracy, patience = 1.0, 0.04, 2
 
     def __init__(self, task: Task) -> None:
         """A `task` of one item."""
@@ -132,11 +135,10 @@ class Sampled(Curve):
         self._search(self.ratio, np.finfo(self.problem.dtype).dtype)
         count = min(-(-PROBED // self.rows), MOST_PROBES)
         self.probes = rng.choice([-1.0, 1.0], (count, *task.problem.A.out_shape)).astype(task.b.dtype)
-        self.source = f"by solving for each alpha, the trace by {len(self.probes)} random probes"
+        self.source = "by solving for one alpha after the other"
         self._starts: dict[str, NDArray] = {}
         self._factor: Factor | None = None
         self._at = 0.0
-        self.unfinished = 0
 
     def _largest(self, rng: np.random.Generator, penalty: bool = False) -> float:
         """The largest eigenvalue of `A^H A`, or of `L^H L`, by power iteration: near enough to place a search."""
@@ -154,10 +156,11 @@ class Sampled(Curve):
         """The solution for a right-hand side, from its solution for the alpha before on."""
         if self._factor is None or self._at != alpha:
             self._factor, self._at = self.state.at(alpha), alpha
-        least = 10 * float(np.finfo(self.problem.dtype).eps)
+        least = 50 * float(np.finfo(self.problem.dtype).eps)
         tol = max(LOOSEST * min(1.0, alpha / self.ratio) ** 0.5, least)
         answer = self._factor.solve(f, tol, self.task.maxiter, self._starts.get(name))
-        self.unfinished += answer.status != "converged"
+        if answer.status != "converged":
+            self.remark = "though some of these solves ended before their tolerance"
         self._starts[name] = answer.x
         return answer.x
 
@@ -176,7 +179,7 @@ class Sampled(Curve):
         return -2 * float(np.vdot(rough, self._solve(rough, alpha, "slope")).real)
 
     def freedom(self, alpha: float) -> float:
-        A = self.problem.A
-        kept = np.vdot(self.probes, A(self._solve(A.H(self.probes), alpha, "probes"))).real / len(self.probes)
+        A, count = self.problem.A, len(self.probes)
+        self.source = f"by solving for one alpha after the other, the trace by {count} random probes"
+        kept = np.vdot(self.probes, A(self._solve(A.H(self.probes), alpha, "probes"))).real / count
         return max(self.rows - float(kept), np.finfo(np.float64).tiny)
-

@@ -66,9 +66,9 @@ def require_spectrum(problem: Problem) -> Spectrum:
     spectrum = spectrum_of(problem)
     if spectrum is None:
         raise GeometryError(
-            f"prior 'truncated' needs the singular values, and nothing gives them for {problem.A!r}: it is no block at "
-            f"each frequency ({diagonal.obstacle(problem, 1.0)}), not separable ({separable.obstacle(problem, 1.0)}), and "
-            f"has more than {SMALL} samples; use prior='tikhonov'"
+            f"prior 'truncated' needs the singular values, and nothing gives them for {problem.A!r}: "
+            f"{diagonal.obstacle(problem, 1.0)}; {separable.obstacle(problem, 1.0)}; and it has more than {SMALL} "
+            f"samples; use prior='tikhonov'"
         )
     return spectrum
 
@@ -145,7 +145,7 @@ def directions(A: NDArray, gram: NDArray | None, eps: float) -> tuple[NDArray, N
     if columns == 1:
         sizes = np.linalg.norm(A, axis=-2)
         kept = sizes > eps * sizes.size**0.5 * sizes.max(initial=0)
-        penalty = np.ones(sizes.shape) if gram is None else np.broadcast_to(gram[..., 0].real, sizes.shape)
+        penalty = np.ones(sizes.shape) if gram is None else np.broadcast_to(np.real(gram[..., 0]), sizes.shape)
         return np.ones((*sizes.shape, 1)), np.where(kept, sizes, 0) ** 2, _without_rounding(penalty, eps)
     if gram is None:
         _, values, right = np.linalg.svd(A, full_matrices=rows < columns)

@@ -1,0 +1,73 @@
+"""What always serves: preconditioned conjugate gradients on the normal equations.
+
+Without penalty they start from zero and stay in the range of `A^H`, so that of all least-squares solutions they find
+that of least norm.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .arrays import Arrays
+from .conjugate_gradients import Stop, conjugate_gradients
+from .normal import Answer, Factor, Method, State, Watch, batch_norms
+from .preconditioner import Prepared
+from .problem import Problem
+
+PATIENCE = 400  # residuals go up and down for as many steps before they come down for good
+
+
+class KrylovState(State):
+    """The preconditioners that can serve."""
+
+    def __init__(self, problem: Problem) -> None:
+        self.problem = problem
+        self.prepared = Prepared(problem)
+
+    def at(self, alpha: float) -> "KrylovFactor":
+        return KrylovFactor(self, alpha)
+
+
+class KrylovFactor(Factor):
+    """The preconditioner for one `alpha`."""
+
+    def __init__(self, state: KrylovState, alpha: float) -> None:
+        self.problem, self.alpha = state.problem, alpha
+        self.apply, self.kind, self.remark = state.prepared.best(alpha)
+
+    def solve(
+        self, f: NDArray, tol: float, maxiter: int, start: NDArray | None = None, watch: Watch | None = None
+    ) -> Answer:
+        shape, arrays = f.shape, Arrays(np.finfo(f.dtype).dtype)
+        size = batch_norms(f, arrays)
+
+        def flat(x: NDArray) -> NDArray:
+            return x.reshape((len(x), -1))
+
+        def report(step: int, x: Any, worst: float) -> None:
+            if watch is not None:
+                watch(step, lambda: x.reshape(shape), worst)
+
+        found = conjugate_gradients(
+            lambda x: flat(self.problem.normal(x.reshape(shape), self.alpha)),
+            lambda r: flat(self.apply(r.reshape(shape))),
+            flat(f),
+            Stop(lambda r: batch_norms(r, arrays) / size, tol, maxiter, None if watch is None else report, PATIENCE),
+            None if start is None else flat(np.asarray(start, f.dtype)),
+            arrays,
+        )
+        return Answer(found.x.reshape(shape), found.residuals, found.status)
+
+
+def obstacle(problem: Problem, alpha: float) -> str | None:
+    """Nothing keeps it from serving."""
+    return None
+
+
+METHOD = Method(
+    "krylov",
+    "no direct method serves; conjugate gradients on the normal equations",
+    obstacle,
+    KrylovState,
+)
