@@ -245,3 +245,10 @@ def test_one_factor_serves_any_right_hand_sides(mode, module, size):
     answer = refined(problem, factor, f, 1e-2, 1e-12, 200)
     want = np.linalg.solve(dense.T @ dense + 1e-2 * np.eye(132), f.reshape(size, -1).T).T
     assert np.linalg.norm(answer.x.reshape(size, -1) - want) <= 1e-8 * np.linalg.norm(want)
+
+
+@pytest.mark.parametrize(("method", "mode"), [("frame", "valid"), ("pinned", "full"), ("same", "same")])
+def test_a_single_tap_leaves_nothing_outside(method, mode):
+    A = convop.Convolution([[0.5]], (5, 8), mode=mode)
+    b = draw((5, 8))
+    assert np.allclose(convop.solve(A, b, alpha=0.25, method=method).x, b)

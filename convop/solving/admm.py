@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 from ..operator import Operator
 from .admm_gap import Objective, mended
-from .admm_splits import Splits
-from .admm_system import Quadratic, QuadraticFactor, closer, norms
+from .admm_splits import Splits, norms
+from .admm_system import Quadratic, QuadraticFactor, closer
 from .normal import relative
 from .problem import Problem
 from .task import Found, Task

@@ -30,8 +30,8 @@ from numpy.typing import NDArray
 
 from ..operator import Operator
 from .admm_penalty import Gauge
-from .admm_splits import Splits
-from .admm_system import QuadraticFactor, norms
+from .admm_splits import Splits, norms
+from .admm_system import QuadraticFactor
 
 OVER = 1.8  # relaxation of the projections
 FEASIBLE = 1e-3  # what is left outside the domain may cost this share of the tolerance

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .admm_penalty import Penalty
+from .normal import relative
 
 RELAX = 1.9
 UNBALANCED = 4.0  # how different the paces may be before rho changes
@@ -30,7 +31,7 @@ class Splits:
     paces : pair of float
         By how much `z` missed `K x`, and by how much it changed, relative to the sizes of `K x` and `y`.
     change : float
-        The larger of the two, relative to the size of `K x`.
+        The larger of the two, relative to the size of `K x`, for the worst item.
     """
 
     penalties: tuple[Penalty, ...]
@@ -58,17 +59,17 @@ class Splits:
 
     def advance(self, x: NDArray) -> None:
         """One over-relaxed step of `z` and `y` towards `K x`."""
-        sizes = np.zeros(4)
+        squares = np.zeros((4, len(x)))
         for index, (p, share) in enumerate(zip(self.penalties, self.shares, strict=True)):
             image, before = p.image(x), self.zs[index]
             v = self.ys[index] + before + RELAX * (image - before)
             y = p.nearest(v, 1 / (self.rho * share))
             z = v - y
             self.zs[index], self.ys[index] = z, y
-            sizes += share * np.array([np.linalg.norm(each) ** 2 for each in (image - z, image, z - before, y)])
-        missed, image, changed, y = np.sqrt(sizes)
+            squares += share * np.stack([norms(each) for each in (image - z, image, z - before, y)]) ** 2
+        missed, image, changed, y = np.sqrt(squares.sum(1))
         self.paces = (missed / image, changed / y) if image and y else (0.0, 0.0)
-        self.change = float(max(missed, changed) / image) if image else 0.0
+        self.change = relative(np.sqrt(np.maximum(squares[0], squares[2])), np.sqrt(squares[1]))
 
     def balance(self) -> bool:
         """Another `rho` if one of the two paces lags far behind; whether that was so."""
@@ -79,3 +80,8 @@ class Splits:
         self.rho *= factor
         self.ys = [y / factor for y in self.ys]
         return True
+
+
+def norms(u: NDArray) -> NDArray:
+    """The 2-norm of each array of a batch."""
+    return np.linalg.norm(u.reshape((len(u), -1)), axis=-1)

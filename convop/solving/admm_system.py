@@ -11,6 +11,7 @@ from ..convolution import Convolution
 from ..geometry import Geometry
 from ..operator import Operator
 from ..stacking import vstack
+from .admm_splits import norms
 from .normal import Answer, Factor, Method, State, refined, relative
 from .problem import Problem, convolution_in, rows_of
 from .table import choose
@@ -114,8 +115,3 @@ def closer(f: NDArray, before: NDArray) -> float:
     """The relative residual to solve to for `f`, where a solution for `before` is the start."""
     change = CLOSER * relative(norms(f - before), norms(f))
     return min(max(change, ROUNDINGS * float(np.finfo(f.dtype).eps)), LOOSEST)
-
-
-def norms(u: NDArray) -> NDArray:
-    """The 2-norm of each array of a batch."""
-    return np.linalg.norm(u.reshape((len(u), -1)), axis=-1)

@@ -84,9 +84,7 @@ class Cross:
         return self.gather(self.arrays.xp.einsum("qr...,br...->bq...", self.symbol, spectra))
 
     def solve(self, right: Any, stop: Stop, start: Any = None, corner: bool = False) -> Iterations:
-        """Conjugate gradients for `R S R^H z = right`; where some steps do not do, `corner` may save most of the rest."""
-        if not self._strips:
-            return conjugate_gradients(self.multiply, lambda residual: residual, right, stop, start, self.arrays)
+        """Conjugate gradients for `R S R^H z = right`; with `corner`, where some steps do not do, through it."""
         begin = self.begin(right if start is None else right - self.multiply(start))
         begin = begin if start is None else start + begin
         if not corner or stop.maxiter <= EASY_STEPS or self._near_corner is None:
@@ -110,7 +108,7 @@ class Cross:
 
     def begin(self, right: Any) -> Any:
         """The solution on the first strip alone, after which no residual is left there."""
-        return self._strips[0].solve(right)
+        return self._strips[0].solve(right) if self._strips else right
 
     def precondition(self, residual: Any, corner: "_Corner | None" = None) -> Any:
         """An approximate solution where the first strip has no residual: on the others, on the corner, and back.
@@ -119,6 +117,8 @@ class Cross:
         on it: what S. C. Eisenstat, "Efficient Implementation of a Class of Preconditioned Conjugate Gradient Methods",
         SIAM J. Sci. Stat. Comput. 2, 1981, is to Gauss-Seidel.
         """
+        if not self._strips:  # nothing stands outside
+            return residual
         stages: list[Any] = [*self._strips, *([] if corner is None else [corner])]
         first, *rest = [*stages[1:], *stages[-2::-1]] or stages
         z = first.solve(residual)
@@ -172,7 +172,8 @@ class _Strip:
         xp, axes = self.arrays.xp, tuple(range(2, 2 + len(self.others)))
         z = residual[:, self.positions].reshape((residual.shape[0], -1, *self.others))
         spectra = self.arrays.transform(z, axes, self.real) if axes else z
-        spectra = (self.inverses @ xp.moveaxis(spectra, 1, -1)[..., None])[..., 0]
+        # No product of small matrices goes through BLAS, whose threads would cost more than they save.
+        spectra = xp.einsum("...ij,b...j->b...i", self.inverses, xp.moveaxis(spectra, 1, -1))
         spectra = xp.moveaxis(spectra, -1, 1)
         z = self.arrays.back(spectra, axes, self.others, self.real) if axes else spectra
         return _at(self.positions, z.reshape((residual.shape[0], -1)), residual, self.arrays)

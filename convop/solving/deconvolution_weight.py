@@ -50,9 +50,8 @@ class Probe:
         size = float(np.median([estimate_noise(each, A) for each in windows]))
         size = size or TRIFLE * float(abs(windows).max()) or 1.0  # so that there is something to shake by
         rng = np.random.default_rng(0)
-        shake = rng.choice([-1.0, 1.0], windows.shape).astype(np.finfo(windows.dtype).dtype)
-        if windows.dtype.kind == "c":
-            shake = shake * np.exp(0.5j * np.pi * rng.integers(4, size=windows.shape))
+        signs = [-1, 1, -1j, 1j] if windows.dtype.kind == "c" else [-1, 1]
+        shake = rng.choice(signs, windows.shape).astype(windows.dtype)
         return cls(A, np.concatenate([windows, windows + size * shake]), shake, size)
 
     def risk(self, x: NDArray, noise: float | None) -> float:

@@ -53,15 +53,21 @@ def solve(
         The data, `(*batch, *A.out_shape)`; finite.
     alpha : float or str, optional
         The weight of the penalty, in the units of ``||A x||^2 / R(x)``; 0 gives plain least squares, of least norm
-        where many fit. Or the rule that chooses it.
+        where many fit. Or the rule that chooses it, one for each item of a batch: "gcv" (generalised
+        cross-validation), "lcurve" (greatest curvature in log-log), "upre" (unbiased predictive risk) or
+        "discrepancy" (``||A x - b|| = noise sqrt(m)``, the only one for priors "tv" and "l1"). None takes "gcv"
+        where differences are penalised, "upre" if their noise is given, and the discrepancy principle otherwise;
+        `reason` says which.
     regularizer : Operator or str, optional
         `L` of the penalty, the identity by default; "gradient" and "laplacian" have the boundary of `A`.
     prior : str
-        "tikhonov": ``R(x) = 1/2 ||L x||^2``.
+        "tikhonov": ``R(x) = 1/2 ||L x||^2``. "truncated": singular vectors with ``||A v||^2 >= alpha ||L v||^2`` are
+        kept whole and the others left out, where structure or a small size gives them.
     nonneg : bool
         Whether `x` may not be negative.
     noise : float, optional
-        Standard deviation of the noise in `b`, for rules that need it.
+        Standard deviation of the noise in `b`, for "upre" and "discrepancy"; of complex noise the root mean square.
+        By default estimated from the finest differences of `b`.
     method : str
         How the normal equations are solved: "auto" takes the first that can of "diagonal", "frame",
         "pinned", "separable", "same", "levinson" and "krylov", which always can.
@@ -91,7 +97,7 @@ def solve(
     >>> A = convop.Convolution([1.0, 2.0, 1.0], 6, mode="valid")
     >>> solution = convop.solve(A, A(np.ones(6)), alpha=1e-3)
     >>> solution
-    <Solution 6, converged, method frame, 1 steps, alpha 0.001>
+    <Solution 6, converged, method frame, 0 steps, alpha 0.001>
     >>> bool(np.allclose(A(solution.x), A(np.ones(6)), atol=1e-3))
     True
     """

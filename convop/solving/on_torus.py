@@ -11,7 +11,7 @@ from .cross import Cross
 from .normal import Answer, Factor, Watch, batch_norms
 from .torus import Torus
 
-FAR = 1e4  # how many times the tolerance a bound on the residual exceeds before the residual itself is worth computing
+FAR = 1e4  # a bound on the residual that exceeds the tolerance so many times is not worth sharpening
 TIGHT = 1e-7  # tolerances below which the more expensive preconditioner pays
 
 
@@ -52,7 +52,9 @@ class TorusFactor(Factor):
         def residual(rho: Any) -> Any:
             """Relative to the right-hand side; a bound where that will do, being small enough or by far too large."""
             bound = self.gain * batch_norms(rho, arrays) / size
-            return bound if not tol < float(bound.max()) < FAR * tol else batch_norms(crop(self._residual(rho)), arrays) / size
+            if not tol < float(bound.max()) < FAR * tol:
+                return bound
+            return batch_norms(crop(self._residual(rho)), arrays) / size
 
         def report(step: int, z: Any, worst: float) -> None:
             if watch is not None:

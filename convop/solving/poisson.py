@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ..errors import GeometryError
 from ..operator import Operator
 from . import poisson_variation
-from .admm_system import norms
+from .admm_splits import norms
 from .normal import relative
 from .poisson_sign import negative_part
 from .task import Found, Task

@@ -47,7 +47,8 @@ def minimise(task: Task, alpha: float, L: Operator, level: NDArray) -> Found:
     shares = (1.0, alpha / THRESHOLD, BOUND_SHARE)
     quadratic = Quadratic(A, L, True, shares[2] / shares[1], method=task.method)
     factor = quadratic.at(shares[1])
-    x = np.ones((len(task.b), *A.in_shape), dtype) if task.start is None else task.start / unit
+    flat = np.broadcast_to(np.reshape(level > 0, unit.shape), (len(task.b), *A.in_shape))
+    x = flat.astype(dtype) if task.start is None else task.start / unit
     penalties = (Counts(A, counts), Norm(L, alpha, grouped=True), Nonnegative(None))
     splits = Splits.at(x, penalties, shares, 1.0)
     right, history, status = np.zeros_like(x), [], "max_iterations"

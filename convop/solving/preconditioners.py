@@ -57,8 +57,7 @@ class Kind(abc.ABC):
             if np.iscomplexobj(x) and self.dtype.kind != "c":  # a real operator acts on both parts alike
                 return apply(np.ascontiguousarray(np.real(x))) + 1j * apply(np.ascontiguousarray(np.imag(x)))
             spectrum = self.analyse(x)
-            single = inverse.shape[-1] == 1
-            return self.synthesise(spectrum * inverse[..., 0] if single else (inverse @ spectrum[..., None])[..., 0])
+            return self.synthesise(np.einsum("...ij,b...j->b...i", inverse, spectrum))
 
         return apply
 

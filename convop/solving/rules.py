@@ -90,7 +90,7 @@ def _automatic(task: Task, prior: str) -> Choice:
     chosen = [(at, _named(name, _some(task, at), prior)) for name, at in parts if at.size or not smooth.size]
     order = np.argsort(np.concatenate([at for at, _ in chosen]))
     items, alphas = ([each for _, c in chosen for each in getattr(c, of)] for of in ("items", "alphas"))
-    reason = "; of others ".join(dict.fromkeys(choice.reason for _, choice in chosen))
+    reason = "; for others ".join(dict.fromkeys(choice.reason for _, choice in chosen))
     return Choice(tuple(items[i] for i in order), tuple(alphas[i] for i in order), reason)
 
 
@@ -105,7 +105,7 @@ def _some(task: Task, at: NDArray[np.intp]) -> Task:
 
 
 def _validated(curve: Curve, noise: float | None, item: Task) -> Chosen:
-    """GCV; where it finds no noise in smooth data, which without any would be smoother yet, the discrepancy principle."""
+    """GCV; the discrepancy principle where the data are smooth and GCV finds no noise at all in them."""
     found = criteria.gcv(curve, None)
     if found.alpha > curve.lowest or not looks_smooth(item.b[0], item.problem.A):
         return found

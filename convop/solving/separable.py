@@ -5,7 +5,7 @@ r"""Kernels that are a product of one factor for each axis, under any boundary a
 singular values (C. F. Van Loan, "The ubiquitous Kronecker product", J. Comput. Appl. Math. 123, 2000).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 from typing import Any
 
@@ -60,18 +60,22 @@ def obstacle(problem: Problem, alpha: float = 1.0) -> str | None:
 
 
 def axes_of(A: Convolution) -> list[Axis]:
-    """The decomposition of each axis."""
+    """The decomposition of each axis; axes that are alike are decomposed once."""
     g, found = A.geometry, factors_of(A.weight)
     assert found is not None
     (scale,), *parts = found
-    parts[0] = parts[0] * scale
-    axes = []
+    matrices, axes = [], []
     for axis, part in enumerate(parts):
         line = Geometry.make(
             g.spatial[axis], g.kernel[axis], stride=g.stride[axis], dilation=g.dilation[axis],
             padding=(g.padding[axis],), boundary=(g.boundary[axis],),
         )  # fmt: skip
-        axes.append(Axis.of(csr(line, part.reshape(1, 1, -1), None).toarray()))
+        matrix = csr(line, part.reshape(1, 1, -1), None).toarray()
+        same = next((at for at, other in enumerate(matrices) if np.array_equal(matrix, other)), None)
+        matrices.append(matrix)
+        axes.append(Axis.of(matrix) if same is None else axes[same])
+    size = float(np.abs(scale.item()))
+    axes[0] = replace(axes[0], left=axes[0].left * (scale.item() / size), values=axes[0].values * size)
     return axes
 
 

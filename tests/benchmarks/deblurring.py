@@ -198,7 +198,7 @@ def figure(path):
     by_name = {name: np.stack([each[name] for each in channels], axis=-1) for name in channels[0]}
     name = max(by_name, key=lambda each: psnr(by_name[each], sharp))
     panels = (("original", sharp), ("recorded", b), (name, by_name[name]), ("convop.deconvolve", restored))
-    drawing = Figure(figsize=(12, 3.3), dpi=100, layout="constrained")
+    drawing = Figure(figsize=(9, 2.5), dpi=100, layout="constrained")
     for ax, (title, picture) in zip(drawing.subplots(1, len(panels)), panels, strict=True):
         ax.imshow(np.clip(picture, 0, 1), interpolation="nearest")
         ax.set_title(title if picture is sharp else f"{title}: {psnr(picture, sharp):.1f} dB", fontsize=10)
