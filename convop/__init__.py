@@ -48,8 +48,8 @@ if TYPE_CHECKING:
     from .recognise import as_convolution as as_convolution
     from .solving.deconvolution import deconvolve as deconvolve
     from .solving.door import solve as solve
-    from .solving.preconditioner import preconditioner as preconditioner
     from .solving.kernel_estimation import estimate_kernel as estimate_kernel
+    from .solving.preconditioner import preconditioner as preconditioner
     from .solving.solution import Solution as Solution
     from .spectrum.bounds import norm_bounds as norm_bounds
     from .spectrum.eigen import eigvals as eigvals

@@ -1,5 +1,6 @@
 """`solve`: the door to everything that inverts."""
 
+import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
@@ -8,8 +9,9 @@ import numpy as np
 
 from .._optional import require
 from ..affine import Affine
+from ..arguments import Shape
 from ..dtypes import as_signal
-from ..errors import GeometryError, ShapeError
+from ..errors import DTypeError, GeometryError, ShapeError
 from ..foreign import as_operator
 from .normal import Watch
 from .priors import PRIORS
@@ -109,15 +111,19 @@ def solve(
         raise GeometryError(f"unknown prior {prior!r}; use one of {', '.join(map(repr, PRIORS))}")
     problem = Problem(operator, as_regularizer(regularizer, operator))
     data, batch = as_data(b, operator)
+    rule = _as_rule(alpha)
+    if data.size == 0:
+        x, nothing = np.zeros((*batch, *operator.in_shape), data.dtype), np.zeros(batch)
+        chosen = nothing if isinstance(rule, Rule) else rule
+        return Solution(x, chosen, "converged", "none", "b holds nothing", 0, (), nothing)
     if data.dtype.kind == "c" and problem.dtype.kind != "c":  # complex all through, so that no half spectrum is taken
         problem = Problem(operator * np.complex64(1), problem.L)
     start = None if x0 is None else _as_start(x0, problem, data)
     with _bar(progress) as bar:
         task = Task(
             problem, data, batch, method, as_tolerance(tol), as_steps(maxiter), start, nonneg, _as_noise(noise),
-            _watch(callback, bar),
+            _watch(callback, bar, (*batch, *operator.in_shape), operator.in_shape),
         )  # fmt: skip
-        rule = _as_rule(alpha)
         if not isinstance(rule, Rule):
             found = minimise(task, rule)
             return _solution(task, [found], rule, "")
@@ -150,6 +156,8 @@ def _as_noise(noise: Any) -> float | None:
 
 def _as_start(x0: Any, problem: Problem, data: Any) -> Any:
     start, shape = as_signal(x0, problem.dtype), problem.A.in_shape
+    if start.dtype.kind == "c" and data.dtype.kind != "c" and problem.dtype.kind != "c":
+        raise DTypeError(f"x0 is {start.dtype}, but the solution is real, as A and b are; give x0.real")
     start = start.astype(np.result_type(start.dtype, data.dtype), copy=False)
     if start.shape == shape:
         return np.broadcast_to(start, (len(data), *shape))
@@ -158,7 +166,8 @@ def _as_start(x0: Any, problem: Problem, data: Any) -> Any:
     return start.reshape((len(data), *shape))
 
 
-def _watch(callback: Callable[[Progress], Any] | None, bar: Any) -> Watch | None:
+def _watch(callback: Callable[[Progress], Any] | None, bar: Any, whole: Shape, item: Shape) -> Watch | None:
+    """What draws and calls back after each step; an iterate has the shape of all of `x`, or of the item at hand."""
     if callback is None and bar is None:
         return None
 
@@ -167,7 +176,10 @@ def _watch(callback: Callable[[Progress], Any] | None, bar: Any) -> Watch | None
             bar.set_postfix_str(f"residual {residual:.1e}")
             bar.update()
         if callback is not None:
-            callback(Progress(step, residual, iterate))
+            callback(Progress(step, residual, lambda: _shaped(iterate())))
+
+    def _shaped(x: Any) -> Any:
+        return x.reshape(whole if x.size == math.prod(whole) else item)
 
     return watch
 
