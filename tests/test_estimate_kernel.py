@@ -3,6 +3,7 @@
 import numpy as np
 import oracle
 import pytest
+import scipy.optimize
 from cases import array
 
 import convop
@@ -52,6 +53,27 @@ def test_many_pictures_share_a_kernel_and_noise_averages_out():
     one = convop.estimate_kernel(scenes[0], noisy[0], 5).x
     all_six = convop.estimate_kernel(scenes, noisy, (5, 5)).x
     assert np.linalg.norm(all_six - kernel) < 0.7 * np.linalg.norm(one - kernel)
+
+
+def test_nonnegative_kernels_are_those_of_scipy():
+    sharp = array((18, 20), seed=1)
+    U = convop.Convolution(np.zeros((4, 3)), sharp.shape, mode="valid").kernel_operator(sharp)
+    blurred = array(U.out_shape, seed=2)
+    found = convop.estimate_kernel(sharp, blurred, (4, 3), nonneg=True, tol=1e-10)
+    dense, _ = scipy.optimize.nnls(U.toarray(), blurred.ravel())
+    assert 0 < np.count_nonzero(dense) < 12
+    np.testing.assert_allclose(found.x, dense.reshape(4, 3), atol=1e-5)
+    assert found.x.min() >= 0
+
+
+@pytest.mark.parametrize("dtype", ["float64", "complex128"])
+def test_penalties_are_those_of_the_whole_problem(dtype):
+    sharp, blurred = array((16, 17), dtype, 1), array((13, 15), dtype, 2)
+    U = convop.Convolution(np.zeros((4, 3), dtype), sharp.shape, mode="valid").kernel_operator(sharp)
+    found = convop.estimate_kernel(sharp, blurred, (4, 3), prior="l1", alpha=2.0, tol=1e-10).x
+    whole = convop.solve(U, blurred, prior="l1", alpha=2.0, tol=1e-10).x
+    np.testing.assert_allclose(found, whole, atol=1e-5)
+    assert convop.estimate_kernel(sharp, blurred, (4, 3), prior="tv", alpha=5.0).x.shape == (4, 3)
 
 
 def test_what_is_estimated_deconvolves():

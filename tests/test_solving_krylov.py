@@ -283,6 +283,20 @@ def test_too_few_steps_are_said():
         s.unwrap()
 
 
+def test_too_few_steps_on_the_cross_are_said():
+    A = convop.Convolution(convop.psf.motion(9, 30), (40, 40))
+    s = convop.solve(A, SCENE.random((40, 40)), alpha=1e-4, method="same", maxiter=3)
+    assert (s.status, s.iterations) == ("max_iterations", 3)
+
+
+def test_a_batch_with_nothing_in_it_takes_no_steps():
+    for method, boundary in (("same", "zero"), ("krylov", "mirror")):
+        A = convop.Convolution(blur((4, 3)), (12, 11), boundary=boundary)
+        s = convop.solve(A, np.zeros((2, 12, 11)), alpha=0.1, method=method)
+        assert (s.status, s.iterations) == ("converged", 0)
+        assert not s.x.any()
+
+
 def test_a_preconditioner_is_prepared_once_for_all_alphas():
     problem = Problem(convop.Convolution(blur((3, 4)), (12, 11), boundary="mirror"))
     state = KrylovState(problem)

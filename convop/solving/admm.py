@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 
 from ..operator import Operator
 from .admm_gap import Objective, mended
-from .admm_splits import Splits, norms
+from .admm_splits import Splits
 from .admm_system import Quadratic, QuadraticFactor, closer
-from .normal import relative
+from .normal import array_norms, relative
 from .problem import Problem
 from .task import Found, Task
 
@@ -136,7 +136,7 @@ def _needed(task: Task, run: _Run, f: NDArray) -> float:
     loosest = 1e-6
     if run.best is None:
         return loosest
-    sizes = norms(f) * norms(run.best)
+    sizes = array_norms(f) * array_norms(run.best)
     goal = np.maximum(task.tol * run.least, 0.1 * (run.least - run.bound))
     share = np.divide(0.1 * goal, sizes, where=sizes > 0, out=np.full_like(goal, loosest))
     return float(np.clip(share.min(initial=loosest), 1e-14, loosest))
@@ -159,7 +159,7 @@ def _measure(task: Task, splitting: Splitting, run: _Run, step: int) -> None:
 
 def _relative_gap(objective: Objective, run: _Run) -> float:
     """The gap relative to the objective, or to a trifle of its value at zero where that is larger."""
-    floor = np.sqrt(np.finfo(objective.b.dtype).eps) * norms(objective.b) ** 2 / 2
+    floor = np.sqrt(np.finfo(objective.b.dtype).eps) * array_norms(objective.b) ** 2 / 2
     return relative(np.maximum(run.least - run.bound, 0), np.maximum(run.least, floor))
 
 

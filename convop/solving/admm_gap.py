@@ -30,8 +30,9 @@ from numpy.typing import NDArray
 
 from ..operator import Operator
 from .admm_penalty import Gauge
-from .admm_splits import Splits, norms
+from .admm_splits import Splits
 from .admm_system import QuadraticFactor
+from .normal import array_norms
 
 OVER = 1.8  # relaxation of the projections
 FEASIBLE = 1e-3  # what is left outside the domain may cost this share of the tolerance
@@ -70,11 +71,11 @@ def mended(
 ) -> tuple[NDArray, list[NDArray]]:
     """`A x - b` and the links of the splits, moved in `steps` projections; `tol` is that of the solves."""
     u, qs, moved = objective.A(x) - objective.b, splits.links(x), np.zeros_like(x)
-    size = norms(objective.A.H(u))
+    size = array_norms(objective.A.H(u))
     for _ in range(steps):
         outside = [OVER * (q - p.nearest(q)) for p, q in zip(objective.penalties, qs, strict=True)]
         excess = reduce(np.add, (p.back(o) for p, o in zip(objective.penalties, outside, strict=True)))
-        weight = norms(excess)
+        weight = array_norms(excess)
         if not (weight > FEASIBLE * tol * size).any():
             break
         share = np.divide(size, weight, where=weight > 0, out=np.full_like(size, np.inf)).min()

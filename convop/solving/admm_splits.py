@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .admm_penalty import Penalty
-from .normal import relative
+from .normal import array_norms, relative
 
 RELAX = 1.9
 UNBALANCED = 4.0  # how different the paces may be before rho changes
@@ -66,7 +66,7 @@ class Splits:
             y = p.nearest(v, 1 / (self.rho * share))
             z = v - y
             self.zs[index], self.ys[index] = z, y
-            squares += share * np.stack([norms(each) for each in (image - z, image, z - before, y)]) ** 2
+            squares += share * np.stack([array_norms(each) for each in (image - z, image, z - before, y)]) ** 2
         missed, image, changed, y = np.sqrt(squares.sum(1))
         self.paces = (missed / image, changed / y) if image and y else (0.0, 0.0)
         self.change = relative(np.sqrt(np.maximum(squares[0], squares[2])), np.sqrt(squares[1]))
@@ -80,8 +80,3 @@ class Splits:
         self.rho *= factor
         self.ys = [y / factor for y in self.ys]
         return True
-
-
-def norms(u: NDArray) -> NDArray:
-    """The 2-norm of each array of a batch."""
-    return np.linalg.norm(u.reshape((len(u), -1)), axis=-1)

@@ -11,8 +11,7 @@ from ..convolution import Convolution
 from ..geometry import Geometry
 from ..operator import Operator
 from ..stacking import vstack
-from .admm_splits import norms
-from .normal import Answer, Factor, Method, State, refined, relative
+from .normal import Answer, Factor, Method, State, array_norms, refined, relative
 from .problem import Problem, convolution_in, rows_of
 from .table import choose
 
@@ -113,5 +112,5 @@ def _identity_like(A: Operator, number: float) -> Convolution:
 
 def closer(f: NDArray, before: NDArray) -> float:
     """The relative residual to solve to for `f`, where a solution for `before` is the start."""
-    change = CLOSER * relative(norms(f - before), norms(f))
+    change = CLOSER * relative(array_norms(f - before), array_norms(f))
     return min(max(change, ROUNDINGS * float(np.finfo(f.dtype).eps)), LOOSEST)

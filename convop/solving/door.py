@@ -74,7 +74,8 @@ def solve(
         How the normal equations are solved: "auto" takes the first that can of "diagonal", "frame",
         "pinned", "separable", "same", "levinson" and "krylov", which always can.
     tol : float
-        The relative residual of the normal equations at which to stop.
+        When to stop: the relative residual of the normal equations; with "tv", "l1" and `nonneg` the duality gap
+        relative to the objective; with "poisson" the relative change in a step.
     maxiter : int, optional
         Steps at most.
     x0 : array_like, optional

@@ -3,14 +3,19 @@
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from ..arguments import Shape, as_sequence, as_shape, per_axis
 from ..convolution import Convolution
+from ..differences import gradient
 from ..errors import GeometryError, ShapeError
+from ..foreign import as_operator
+from ..operator import Operator
 from .deconvolution import UNKNOWN, as_picture, frame_of
 from .door import solve
 from .solution import Solution
+
+CHUNK = 2**24  # samples in the air at once
 
 
 def estimate_kernel(
@@ -38,7 +43,7 @@ def estimate_kernel(
         The kernel tap that sits on the output sample, `(k - 1) // 2` by default.
     **solve_options
         Those of `solve`. `alpha` is 0 by default, plain least squares; with much noise and few details in the scene
-        give more. `nonneg=True` suits light.
+        give more, or `nonneg=True`, which suits light and costs little.
 
     Returns
     -------
@@ -70,10 +75,35 @@ def estimate_kernel(
     same = Convolution(blank, shape, boundary="zero" if boundary == UNKNOWN else boundary, center=center)
     whole = Convolution(blank, shape, mode="valid") if boundary == UNKNOWN else same
     U = whole.kernel_operator(scene)
-    return solve(U, _compared(picture, scene.shape, U.out_shape, taps, center), **{"alpha": 0, **solve_options})
+    b = _compared(picture, scene.shape, U.out_shape, taps, center)
+    options = {"alpha": 0, "prior": "tikhonov", **solve_options}
+    if options["prior"] == "tv" and options.get("regularizer") is None:
+        options["regularizer"] = gradient(taps, dtype=np.finfo(blank.dtype).dtype)
+    if isinstance(options["alpha"], str) or not (options.get("nonneg") or options["prior"] in ("tv", "l1")):
+        return solve(U, b, **options)
+    rows, right = _few_rows(U, b)
+    return solve(rows, right, **options)
 
 
-def _compared(picture: Any, scene: Shape, seen: Shape, taps: Shape, center: Any) -> Any:
+def _few_rows(U: Operator, b: NDArray) -> tuple[Operator, NDArray]:
+    """A least squares problem of no more rows than the kernel has taps, with the same minimisers.
+
+    With ``U^H U = V diag(w) V^H`` it is ``R = diag(w)^(1/2) V^H`` and ``c = diag(w)^(-1/2) V^H U^H b``, so that
+    ``||U k - b||`` and ``||R k - c||`` differ by what no kernel explains. A prior that iterates pays for `R` only.
+    """
+    count = U.shape[1]
+    at_once = max(1, CHUNK // U.shape[0])
+    units = np.eye(count, dtype=U.dtype).reshape(count, *U.in_shape)
+    columns = [U.H(U(units[first : first + at_once])) for first in range(0, count, at_once)]
+    gram = np.concatenate(columns).reshape(count, count).T
+    powers, vectors = np.linalg.eigh((gram + gram.conj().T) / 2)
+    known = powers > powers.max() * count * np.finfo(powers.dtype).eps
+    roots, vectors = np.sqrt(powers[known]), vectors[:, known]
+    right = (vectors.conj().T @ U.H(b).ravel()) / roots
+    return as_operator(roots[:, None] * vectors.conj().T, in_shape=U.in_shape), right
+
+
+def _compared(picture: NDArray, scene: Shape, seen: Shape, taps: Shape, center: Any) -> NDArray:
     """The samples of the blurred picture that the rows of the operator stand for."""
     if picture.shape == seen:
         return picture

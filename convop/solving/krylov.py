@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from .arrays import Arrays
 from .conjugate_gradients import Stop, conjugate_gradients
-from .normal import Answer, Factor, Method, State, Watch, batch_norms
+from .normal import Answer, Factor, Method, State, Watch, array_norms, batch_norms
 from .preconditioner import Prepared
 from .problem import Problem
 
@@ -53,7 +53,7 @@ class KrylovFactor(Factor):
             lambda x: flat(self.problem.normal(x.reshape(shape), self.alpha)),
             lambda r: flat(self.apply(r.reshape(shape))),
             flat(f),
-            Stop(lambda r: batch_norms(r, arrays) / size, tol, maxiter, None if watch is None else report, PATIENCE),
+            Stop(lambda r: array_norms(r) / size, tol, maxiter, None if watch is None else report, PATIENCE),
             None if start is None else flat(np.asarray(start, f.dtype)),
             arrays,
         )

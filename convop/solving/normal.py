@@ -102,7 +102,12 @@ def relative(norms: Any, scale: Any) -> float:
     return float(np.max(np.where(norms == 0, 0, norms / np.where(scale == 0, 1, scale)), initial=0.0))
 
 
+def array_norms(u: Any) -> Any:
+    """The 2-norm of each array of a batch."""
+    return abs(u.reshape((u.shape[0], -1)) ** 2).sum(-1) ** 0.5
+
+
 def batch_norms(u: Any, arrays: Arrays) -> Any:
     """The 2-norm of each array of a batch; 1 for arrays of zeros, so that they may be divided by."""
-    norms = abs(u.reshape((u.shape[0], -1)) ** 2).sum(-1) ** 0.5
+    norms = array_norms(u)
     return arrays.xp.where(norms == 0, norms + 1, norms)

@@ -8,7 +8,7 @@ from typing import Any
 from ..arguments import Shape
 from .conjugate_gradients import Stop
 from .cross import Cross
-from .normal import Answer, Factor, Watch, batch_norms
+from .normal import Answer, Factor, Watch, array_norms, batch_norms
 from .torus import Torus
 
 FAR = 1e4  # a bound on the residual that exceeds the tolerance so many times is not worth sharpening
@@ -51,10 +51,10 @@ class TorusFactor(Factor):
 
         def residual(rho: Any) -> Any:
             """Relative to the right-hand side; a bound where that will do, being small enough or by far too large."""
-            bound = self.gain * batch_norms(rho, arrays) / size
+            bound = self.gain * array_norms(rho) / size
             if not tol < float(bound.max()) < FAR * tol:
                 return bound
-            return batch_norms(crop(self._residual(rho)), arrays) / size
+            return array_norms(crop(self._residual(rho))) / size
 
         def report(step: int, z: Any, worst: float) -> None:
             if watch is not None:

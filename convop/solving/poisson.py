@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 from ..errors import GeometryError
 from ..operator import Operator
 from . import poisson_variation
-from .admm_splits import norms
-from .normal import relative
+from .normal import array_norms, relative
 from .poisson_sign import negative_part
 from .task import Found, Task
 from .total_variation import differences
@@ -69,7 +68,7 @@ def _iterate(task: Task, likelihood: Likelihood, x: NDArray) -> Found:
         while len(history) < task.maxiter:
             new = likelihood.next(ahead, image)
             last_move, move = move, new - ahead
-            history.append(relative(norms(move), norms(new)))
+            history.append(relative(array_norms(move), array_norms(new)))
             previous, x = x, new
             if task.watch is not None:
                 task.watch(len(history), partial(np.array, x), history[-1])

@@ -11,6 +11,7 @@ Optim. 5, 1995). GMRES solves it, preconditioned strip by strip; where that stal
 kernels with zeros in their spectrum, conjugate gradients take over.
 """
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,7 @@ from .arrays import Arrays
 from .cross import Cross, too_large
 from .frame import complement
 from .krylov import KrylovFactor, KrylovState
-from .normal import Answer, Factor, Method, State, Watch, batch_norms
+from .normal import Answer, Factor, Method, State, Watch, array_norms, batch_norms
 from .problem import Problem, rows_of
 from .same_gmres import gmres
 from .torus import Torus
@@ -130,8 +131,10 @@ class SameFactor(Factor):
         if start is not None:
             return self._from(f, tol, maxiter, start, watch)
         answer = self._through_cross(f, tol, min(maxiter, STEPS), watch)
-        if answer.status != "stalled" or answer.iterations >= maxiter:
+        if answer.status != "stalled":
             return answer
+        if answer.iterations >= maxiter:
+            return replace(answer, status="max_iterations")
         return self._given_up(f, tol, maxiter, answer, watch)
 
     def _given_up(self, f: NDArray, tol: float, maxiter: int, answer: Answer, watch: Watch | None) -> Answer:
@@ -187,7 +190,7 @@ class SameFactor(Factor):
             values = self.cross.spread(rho)
             pinned = values[:, rows]
             data = values[:, :rows] + self._outside(pinned[:, None] * self.columns)
-            return batch_norms(crop(pinned * self.power - (data * self.columns.conj()).sum(1)), arrays) / size
+            return array_norms(crop(pinned * self.power - (data * self.columns.conj()).sum(1))) / size
 
         def report(step: int, iterate: Any, sizes: NDArray) -> None:
             if watch is not None:

@@ -12,7 +12,8 @@ from .admm_penalty import Gauge, Nonnegative, Norm
 from .admm_system import Quadratic
 from .task import Found, Task
 
-THRESHOLD = 0.1  # where rho starts: the step's threshold, relative to the size of the signal
+# Where rho starts: the threshold of a step, relative to the size of the signal, for moduli and for lengths of gradients.
+THRESHOLD, GRADIENT_THRESHOLD = 5.0, 0.2
 BOUND_SHARE = 0.1  # where the share of the bound starts: its weight, relative to the gain of `A^H A`
 
 
@@ -32,7 +33,8 @@ def minimise_norm(task: Task, alpha: float, grouped: bool, said: str) -> Found:
         nonnegative.require_real(dtype)
     task = in_double(task)
     A, L = task.problem.A, task.problem.L
-    rho = alpha / (THRESHOLD * signal_size(A, task.f, about_mean=grouped))
+    threshold = GRADIENT_THRESHOLD if grouped else THRESHOLD
+    rho = alpha / (threshold * signal_size(A, task.f, about_mean=grouped))
     norm = Norm(L, alpha, grouped, signed=task.nonneg and L is None)
     penalties: tuple[Gauge, ...] = (norm,)
     shares: tuple[float, ...] = (1.0,)

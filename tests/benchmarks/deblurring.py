@@ -130,7 +130,7 @@ def against_pyproximal(b, kernel, alpha, steps):
     import pyproximal
     from scipy.sparse.linalg import LinearOperator
 
-    solution = convop.deconvolve(b, kernel, prior="tv", alpha=alpha, tol=1e-3)
+    solution = convop.deconvolve(b, kernel, prior="tv", alpha=alpha, tol=1e-5)
     A = convop.Convolution(kernel, solution.scene.shape, mode="valid")
     D = convop.gradient(A.in_shape, dtype="float64")
 
