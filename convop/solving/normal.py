@@ -73,27 +73,33 @@ def refined(
     """
     scale = problem.norms(f)
     answer = factor.solve(f, tol, maxiter, start, watch)
-    x, history, status = answer.x, answer.residuals[:-1], answer.status
-    for attempt in range(REFINEMENTS + 1):
-        residual = f - problem.normal(x, alpha)
-        left = relative(problem.norms(residual), scale)
-        history = (*history, left)
-        if left <= tol or attempt == REFINEMENTS or len(history) > maxiter:
+    x, status, residual = answer.x, answer.status, f - problem.normal(answer.x, alpha)
+    left = relative(problem.norms(residual), scale)
+    history = (*answer.residuals[:-1], left)
+    for _ in range(REFINEMENTS):
+        if left <= tol or status == "interrupted" or len(history) > maxiter:
             break
-        more = factor.solve(residual, min(0.5, tol / left), maxiter - len(history) + 1, None, watch)
-        better = x + more.x
-        after = relative(problem.norms(f - problem.normal(better, alpha)), scale)
-        if not after < left / 2:
-            x = better if after < left else x
-            history = (*history, min(after, left))
-            return Answer(x, history, "converged" if history[-1] <= tol else "stalled")
-        x, history = better, (*history[:-1], *(left * r for r in more.residuals[:-1]))
-        status = more.status
-    if history[-1] <= tol:
+        steps = len(history) - 1
+        seen = None if watch is None else _corrected(watch, x, left, steps)
+        more = factor.solve(residual, min(0.5, tol / left), maxiter - steps, None, seen)
+        remaining = f - problem.normal(x + more.x, alpha)
+        after = relative(problem.norms(remaining), scale)
+        status = more.status if after < left / 2 else "stalled"
+        if after < left:
+            history = (*history[:-1], *(left * r for r in more.residuals[:-1]), after)
+            x, residual, left = x + more.x, remaining, after
+        if status == "stalled":
+            break
+    if left <= tol:
         status = "converged"
     elif status == "converged":
         status = "stalled"
     return Answer(x, history, status)
+
+
+def _corrected(watch: Watch, x: NDArray, left: float, steps: int) -> Watch:
+    """Show the iterates of a correction to `x` as iterates of the whole."""
+    return lambda step, iterate, worst: watch(steps + step, lambda: x + iterate(), left * worst)
 
 
 def relative(norms: Any, scale: Any) -> float:
