@@ -27,6 +27,7 @@ from .selection import Extend as Extend
 from .selection import Select as Select
 from .selection import Unfold as Unfold
 from .sizing import estimate as estimate
+from .solving.elsewhere import DOORS as _DOORS
 from .stacking import block as block
 from .stacking import block_diag as block_diag
 from .stacking import hstack as hstack
@@ -162,6 +163,9 @@ _LATER = {
     "svdvals": ".spectrum.values",
     "symbol": ".spectrum.eigen",
 }
+
+# What solves for arrays of other libraries, loaded when one comes.
+_DOORS["torch"] = "convop.interop.torch.solving"
 
 
 def __getattr__(name: str) -> Any:

@@ -13,6 +13,7 @@ from ..errors import GeometryError
 from .deconvolution_axes import Axes
 from .deconvolution_weight import weight
 from .door import WORST_FIRST, solve
+from .elsewhere import or_elsewhere
 from .solution import Solution
 
 # The relative duality gap at which pictures no longer change by what an eye or a PSNR tells.
@@ -21,6 +22,7 @@ UNKNOWN = "unknown"
 SUM_TOLERANCE = 1e-3  # how far from 1 the sum of a kernel has to be to be worth a word
 
 
+@or_elsewhere
 def deconvolve(
     image: ArrayLike,
     kernel: ArrayLike,
@@ -82,12 +84,12 @@ def deconvolve(
     taps = _of_precision(values, as_coefficients(kernel, "the kernel"))
     axes = Axes.of(values.shape, taps.shape, channel_axis)
     values = axes.inside(values)
-    shape, (options, said) = values.shape[values.ndim - axes.spatial :], _with_defaults(solve_options)
+    shape, (options, said) = values.shape[values.ndim - axes.spatial :], with_defaults(solve_options)
     kernels = list(axes.inside(taps)) if taps.ndim > axes.spatial else [taps]
-    blurs = [_blur(each, shape, boundary, center) for each in kernels]
+    blurs = [blur_of(each, shape, boundary, center) for each in kernels]
     solution = _solved(blurs, kernels, values, int(axes.channel is not None), options)
     seen = solution.x[(..., *frame_of(kernels[0].shape, center, shape))] if boundary == UNKNOWN else solution.x
-    reason = "; ".join(filter(None, [solution.reason, *said, _about_the_sum(kernels)]))
+    reason = "; ".join(filter(None, [solution.reason, *said, about_the_sum(kernels)]))
     x, scene = _like(np.asarray(image), axes.outside(seen)), axes.outside(solution.x)
     return replace(solution, x=x, scene=scene, reason=reason)
 
@@ -140,7 +142,7 @@ def frame_of(kernel: Shape, center: Any, shape: Shape) -> tuple[slice, ...]:
     return tuple(slice(start, start + m) for start, m in zip(starts, shape, strict=True))
 
 
-def _blur(kernel: NDArray, shape: Shape, boundary: Any, center: Any) -> Convolution:
+def blur_of(kernel: NDArray, shape: Shape, boundary: Any, center: Any) -> Convolution:
     """From the scene to the picture."""
     if not kernel.any():
         raise GeometryError(f"the kernel of shape {kernel.shape} is zero everywhere; give the blur of a bright point")
@@ -156,7 +158,7 @@ def _blur(kernel: NDArray, shape: Shape, boundary: Any, center: Any) -> Convolut
     return Convolution(kernel, tuple(n + k - 1 for n, k in zip(shape, kernel.shape, strict=True)), mode="valid")
 
 
-def _with_defaults(options: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+def with_defaults(options: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
     """The options of `solve` with what suits pictures where nothing was asked for, and why."""
     asked = {name: value for name, value in options.items() if value is not None}
     if "prior" not in asked:
@@ -167,7 +169,7 @@ def _with_defaults(options: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
     return asked, []
 
 
-def _about_the_sum(kernels: Any) -> str:
+def about_the_sum(kernels: Any) -> str:
     """What to say of kernels that change the brightness."""
     sums = [complex(each.sum()) for each in kernels]
     if all(abs(total - 1) <= SUM_TOLERANCE for total in sums):

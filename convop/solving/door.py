@@ -13,6 +13,7 @@ from ..arguments import Shape
 from ..dtypes import as_signal
 from ..errors import DTypeError, GeometryError, ShapeError
 from ..foreign import as_operator
+from .elsewhere import or_elsewhere
 from .normal import Watch
 from .priors import PRIORS
 from .problem import Problem, as_regularizer
@@ -29,6 +30,7 @@ ADVICE = {
 WORST_FIRST = ("interrupted", "max_iterations", "stalled", "converged")
 
 
+@or_elsewhere
 def solve(
     A: Any,
     b: Any,
@@ -64,9 +66,11 @@ def solve(
         `L` of the penalty, the identity by default; "gradient" and "laplacian" have the boundary of `A`.
     prior : str
         "tikhonov": ``R(x) = 1/2 ||L x||^2``. "truncated": singular vectors with ``||A v||^2 >= alpha ||L v||^2`` are
-        kept whole and the others left out, where structure or a small size gives them.
+        kept whole and the others left out, where structure or a small size gives them. "tv": isotropic total
+        variation, `L` the gradient unless given. "l1": the sum of moduli of `L x`. "poisson": instead of squares the
+        likelihood of counts, by Richardson and Lucy's iteration; with `alpha` and total variation by another.
     nonneg : bool
-        Whether `x` may not be negative.
+        Whether `x` may not be negative, for "tikhonov", "tv" and "l1"; with "poisson" it never is.
     noise : float, optional
         Standard deviation of the noise in `b`, for "upre" and "discrepancy"; of complex noise the root mean square.
         By default estimated from the finest differences of `b`.
@@ -112,7 +116,7 @@ def solve(
         raise GeometryError(f"unknown prior {prior!r}; use one of {', '.join(map(repr, PRIORS))}")
     problem = Problem(operator, as_regularizer(regularizer, operator))
     data, batch = as_data(b, operator)
-    rule = _as_rule(alpha)
+    rule = as_rule(alpha)
     if data.size == 0:
         x, nothing = np.zeros((*batch, *operator.in_shape), data.dtype), np.zeros(batch)
         chosen = nothing if isinstance(rule, Rule) else rule
@@ -120,7 +124,7 @@ def solve(
     if data.dtype.kind == "c" and problem.dtype.kind != "c":  # complex all through, so that no half spectrum is taken
         problem = Problem(operator * np.complex64(1), problem.L)
     start = None if x0 is None else _as_start(x0, problem, data)
-    with _bar(progress) as bar:
+    with progress_bar(progress) as bar:
         task = Task(
             problem, data, batch, method, as_tolerance(tol), as_steps(maxiter), start, nonneg, _as_noise(noise),
             _watch(callback, bar, (*batch, *operator.in_shape), operator.in_shape),
@@ -133,7 +137,7 @@ def solve(
         return _solution(task, found, np.reshape(choice.alphas, batch)[()], choice.reason)
 
 
-def _as_rule(alpha: Any) -> float | Rule:
+def as_rule(alpha: Any) -> float | Rule:
     names = [rule.name for rule in RULES]
     needed = f"give a number, 0 or more, or one of {', '.join(map(repr, names))}"
     if alpha is None or isinstance(alpha, str):
@@ -185,7 +189,7 @@ def _watch(callback: Callable[[Progress], Any] | None, bar: Any, whole: Shape, i
     return watch
 
 
-def _bar(progress: bool) -> AbstractContextManager[Any]:
+def progress_bar(progress: bool) -> AbstractContextManager[Any]:
     return require("tqdm", "cli").tqdm(desc="solving", unit=" steps", ncols=78) if progress else nullcontext()
 
 

@@ -46,14 +46,19 @@ def minimise(task: Task, alpha: float) -> Found:
     quadratic = Quadratic(A, None, True, 0.0, alpha, L, task.method)
     rho = START * gain(A, task.f)
     splitting = Splitting(Objective(rows, b, (penalty,)), quadratic, (1.0,), rho, lambda x, zs: np.maximum(x, 0))
-    found, gaps = alternate(task, alpha, splitting, dtype, "squares with x >= 0")
-    return replace(found, error_bound=_error_bound(found.x, gaps, alpha if L is None else 0.0))
+    found = alternate(task, alpha, splitting, dtype, "squares with x >= 0")
+    return replace(found, error_bound=_error_bound(task, found.x, alpha)) if alpha and L is None else found
 
 
-def _error_bound(x: NDArray, gaps: NDArray, alpha: float) -> NDArray:
-    """``sqrt(2 gap / alpha) / ||x||``: the objective grows by at least ``alpha/2 ||x - x*||^2`` from its minimum."""
-    size = np.linalg.norm(x.reshape((len(x), -1)), axis=-1)
-    if not alpha:
-        return np.full(len(x), np.nan)
-    distance = np.sqrt(2 * np.maximum(gaps, 0) / alpha)
+def _error_bound(task: Task, x: NDArray, alpha: float) -> NDArray:
+    r"""A bound on ``||x - x*|| / ||x||`` where `L` is the identity.
+
+    The objective lies above ``P(x) + Re <g, y - x> + alpha/2 ||y - x||^2`` with `g` its gradient at `x`. The least
+    value of that over `y >= 0`, taken by ``y - x = max(-x, -g / alpha)``, bounds P(x) - P(x*), which in turn is at
+    least ``alpha/2 ||x - x*||^2``.
+    """
+    g = task.problem.normal(x, alpha) - task.f
+    way = np.maximum(-x, -g / alpha)
+    fall = -(g * way + alpha / 2 * way**2).reshape((len(x), -1)).sum(-1)
+    distance, size = np.sqrt(2 * np.maximum(fall, 0) / alpha), task.problem.norms(x)
     return np.divide(distance, size, where=size > 0, out=np.where(distance > 0, np.nan, 0.0))

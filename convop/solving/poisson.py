@@ -77,11 +77,12 @@ def _iterate(task: Task, likelihood: Likelihood, x: NDArray) -> Found:
                 break
             ahead = _ahead(x, x - previous, move, last_move)
             image = likelihood.image(ahead)
-            worse = likelihood.value(image) > value
-            if worse.any():
+            now = likelihood.value(image)
+            if (worse := now > value).any():
                 ahead = np.where(_each(worse, x), x, ahead)
                 image = likelihood.image(ahead)
-            value = likelihood.value(image)
+                now = likelihood.value(image)
+            value = now
     except KeyboardInterrupt:
         status = "interrupted"
     said = "Richardson-Lucy, accelerated; noise grows with the steps: end it early with maxiter, or give alpha"

@@ -46,12 +46,16 @@ class Kind(abc.ABC):
     def synthesise(self, c: NDArray) -> NDArray:
         """The adjoint of `analyse`."""
 
-    def at(self, alpha: float) -> Apply:
-        """The inverse of the blocks for one alpha, Hermitian and positive definite."""
+    def inverse(self, alpha: float) -> NDArray:
+        """The inverse of the blocks for one alpha, `(*freq, C, C)`, Hermitian and positive definite."""
         blocks = self.power + alpha * self.penalty
         floor = np.finfo(blocks.dtype).eps * abs(blocks).max()  # directions that nothing determines
         inverse = np.linalg.inv(blocks + floor * np.eye(blocks.shape[-1]))
-        inverse = Arrays(np.finfo(self.dtype).dtype).working(inverse)
+        return Arrays(np.finfo(self.dtype).dtype).working(inverse)
+
+    def at(self, alpha: float) -> Apply:
+        """Multiplication with the inverse."""
+        inverse = self.inverse(alpha)
 
         def apply(x: NDArray) -> NDArray:
             if np.iscomplexobj(x) and self.dtype.kind != "c":  # a real operator acts on both parts alike

@@ -12,7 +12,7 @@ from .admm_penalty import Gauge, Nonnegative, Norm
 from .admm_system import Quadratic
 from .task import Found, Task
 
-# Where rho starts: the threshold of a step, relative to the size of the signal, for moduli and for lengths of gradients.
+# Where rho starts: the threshold of a step relative to the size of the signal, for moduli and for lengths of gradients.
 THRESHOLD, GRADIENT_THRESHOLD = 5.0, 0.2
 BOUND_SHARE = 0.1  # where the share of the bound starts: its weight, relative to the gain of `A^H A`
 
@@ -44,7 +44,7 @@ def minimise_norm(task: Task, alpha: float, grouped: bool, said: str) -> Found:
     # What is split off from x itself is exactly zero, and never negative, where it should be.
     sparse = penalties[-1].K is None
     splitting = Splitting(Objective(A, task.b, penalties), quadratic, shares, rho, _last if sparse else _first)
-    return alternate(task, alpha, splitting, dtype, said)[0]
+    return alternate(task, alpha, splitting, dtype, said)
 
 
 def _first(x: NDArray, zs: list[NDArray]) -> Any:

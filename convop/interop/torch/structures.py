@@ -98,15 +98,15 @@ class Circulant(Derived):
         blocks, dims = self.derived(x.dtype), tuple(range(-layout.ndim, 0))
         forward: Any = torch.fft.rfftn if self.of_reals else torch.fft.fftn
         inverse: Any = torch.fft.irfftn if self.of_reals else torch.fft.ifftn
-        spectrum = forward(_split(x.reshape(x.shape[0], layout.channels_in, *layout.grid_in), layout), dim=dims)
+        spectrum = forward(split(x.reshape(x.shape[0], layout.channels_in, *layout.grid_in), layout), dim=dims)
         if adjoint:
             mixed = torch.einsum("...rc,br...->bc...", blocks.conj(), spectrum)
         else:
             mixed = torch.einsum("...rc,bc...->br...", blocks, spectrum)
-        return _join(inverse(mixed, layout.base, dims), layout).reshape(x.shape[0], *layout.out_shape)
+        return join(inverse(mixed, layout.base, dims), layout).reshape(x.shape[0], *layout.out_shape)
 
 
-def _split(x: Tensor, layout: Layout) -> Tensor:
+def split(x: Tensor, layout: Layout) -> Tensor:
     """`(batch, C, *grid)` to `(batch, C * prod(phases), *base)`."""
     base, phases, ndim = layout.base, layout.phases_in, layout.ndim
     pairs = x.reshape(*x.shape[:2], *(size for pair in zip(base, phases, strict=True) for size in pair))
@@ -114,8 +114,8 @@ def _split(x: Tensor, layout: Layout) -> Tensor:
     return pairs.permute(order).reshape(x.shape[0], layout.channels_in * math.prod(phases), *base)
 
 
-def _join(x: Tensor, layout: Layout) -> Tensor:
-    """The inverse of `_split` for what comes out."""
+def join(x: Tensor, layout: Layout) -> Tensor:
+    """The inverse of `split` for what comes out."""
     base, phases, ndim = layout.base, layout.phases_out, layout.ndim
     apart = x.reshape(x.shape[0], layout.channels_out, *phases, *base)
     order = (0, 1, *(axis for i in range(ndim) for axis in (2 + ndim + i, 2 + i)))

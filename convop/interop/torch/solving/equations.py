@@ -1,0 +1,108 @@
+"""The normal equations on tensors, and the derivative of their solution."""
+
+import warnings
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ....operator import Operator
+from ....solving.normal import Answer, Factor, Watch, refined
+from ....solving.problem import Problem
+from .maps import Map
+
+
+@dataclass(frozen=True)
+class Equations:
+    """`(A^H A + alpha L^H L) x = f`, as numpy's `Problem`; `L` is None for the identity.
+
+    With `whole`, arrays are complex although the operators are real.
+    """
+
+    A: Map
+    L: Map | None
+    whole: bool
+
+    @property
+    def known(self) -> bool:
+        """Whether numpy knows the operators."""
+        return self.A.operator is not None and (self.L is None or self.L.operator is not None)
+
+    @cached_property
+    def problem(self) -> Problem:
+        """The same for numpy."""
+        operator = cast(Operator, self.A.operator)
+        real = operator.dtype.kind != "c"
+        return Problem(
+            operator * np.complex64(1) if self.whole and real else operator,
+            None if self.L is None else self.L.operator,
+        )
+
+    def normal(self, x: Tensor, alpha: float) -> Tensor:
+        """`(A^H A + alpha L^H L) x`."""
+        image = self.A.fixed.adjoint(self.A.fixed(x))
+        if not alpha:
+            return image
+        return image + alpha * (x if self.L is None else self.L.fixed.adjoint(self.L.fixed(x)))
+
+    def live(self, x: Tensor, alpha: Any) -> Tensor:
+        """The same, through which gradients pass to kernels and to `alpha`."""
+        gram = x if self.L is None else self.L.adjoint(self.L.direct(x))
+        return self.A.adjoint(self.A.direct(x)) + alpha * gram
+
+    def norms(self, x: Tensor) -> NDArray:
+        """The 2-norm of each array of a batch."""
+        return torch.linalg.vector_norm(x.reshape(x.shape[0], -1), dim=1).numpy(force=True)
+
+
+@dataclass(frozen=True)
+class System:
+    """Normal equations for one `alpha`, with all that solving them takes."""
+
+    equations: Equations
+    factor: Factor
+    alpha: float
+    weight: Any  # alpha as it was given, a number or a tensor
+    tol: float
+    maxiter: int
+
+    def solve(self, f: Tensor, start: Tensor | None = None, watch: Watch | None = None) -> Answer:
+        """Without gradient."""
+        problem, right, begin = cast(Any, (self.equations, f, start))
+        with torch.no_grad():
+            return refined(problem, self.factor, right, self.alpha, self.tol, self.maxiter, begin, watch)
+
+    def tied(self, x: Any, f: Tensor) -> Tensor:
+        """A solution `x` for `f`, through which gradients pass to whatever `f`, `alpha` and kernels come from."""
+        return cast(Tensor, Implicit.apply(f - self.equations.live(x, self.weight), x, self))
+
+
+class Implicit(torch.autograd.Function):
+    r"""The solution as a function of its residual `r`, near zero: ``dx = (A^H A + alpha L^H L)^-1 dr``.
+
+    The implicit function theorem, and the residual is differentiable by itself; what passes back is the
+    solution of the same Hermitian system, with which it can be differentiated again.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, residual: Tensor, x: Tensor, system: System) -> Tensor:  # pyright: ignore
+        ctx.system = system
+        return x.clone()
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
+        system: System = ctx.system
+        answer = system.solve(gradient.detach())
+        if answer.status != "converged":
+            warnings.warn(
+                f"the system of the gradient ended as '{answer.status}' with {answer.residuals[-1]:.2g} left, where "
+                f"tol is {system.tol:.2g}; give more steps with maxiter, a larger tol or float64",
+                RuntimeWarning,
+                stacklevel=2,
+            )
+        w: Any = answer.x
+        return (system.tied(w, gradient) if torch.is_grad_enabled() else w), None, None

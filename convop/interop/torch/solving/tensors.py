@@ -1,0 +1,46 @@
+"""The array functions of the solvers, on torch tensors of one device."""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ....arguments import Shape
+from ....solving.arrays import Arrays
+from ..number_types import torch_dtype
+
+
+@dataclass(frozen=True)
+class Tensors(Arrays):
+    """Tensors, transformed by `torch.fft`."""
+
+    device: torch.device
+    xp: ClassVar[Any] = torch
+
+    def transform(self, u: Tensor, axes: tuple[int, ...], real: bool) -> Tensor:
+        return (torch.fft.rfftn if real else torch.fft.fftn)(u, dim=axes)
+
+    def back(self, spectrum: Tensor, axes: tuple[int, ...], sizes: Shape, real: bool) -> Tensor:
+        return (torch.fft.irfftn if real else torch.fft.ifftn)(spectrum, s=sizes, dim=axes)
+
+    def zeros(self, shape: Shape, like: Tensor) -> Tensor:
+        return like.new_zeros(shape)
+
+    def native(self, values: NDArray) -> Tensor:
+        return torch.from_numpy(np.array(values)).to(self.device)
+
+    def working(self, values: Tensor) -> Tensor:
+        kind = np.result_type(self.precision, np.complex64) if values.is_complex() else self.precision
+        return values.to(torch_dtype(np.dtype(kind)))
+
+    def host(self, values: Any) -> NDArray:
+        return values.numpy(force=True) if isinstance(values, Tensor) else np.asarray(values)
+
+    def cholesky(self, matrix: Tensor) -> Tensor:
+        return torch.linalg.cholesky(matrix)
+
+    def cholesky_solve(self, factor: Tensor, columns: Tensor) -> Tensor:
+        return torch.cholesky_solve(columns, factor)
