@@ -81,7 +81,7 @@ def solve(
         When to stop: the relative residual of the normal equations; with "tv", "l1" and `nonneg` the duality gap
         relative to the objective; with "poisson" the relative change in a step.
     maxiter : int, optional
-        Steps at most.
+        Steps at most, 5000 by default.
     x0 : array_like, optional
         Where to start, `(*batch, *A.in_shape)` or without the batch.
     callback : callable, optional
@@ -126,7 +126,7 @@ def solve(
     start = None if x0 is None else _as_start(x0, problem, data)
     with progress_bar(progress) as bar:
         task = Task(
-            problem, data, batch, method, as_tolerance(tol), as_steps(maxiter), start, nonneg, _as_noise(noise),
+            problem, data, batch, method, as_tolerance(tol), as_steps(maxiter), start, nonneg, as_noise(noise),
             _watch(callback, bar, (*batch, *operator.in_shape), operator.in_shape),
         )  # fmt: skip
         if not isinstance(rule, Rule):
@@ -151,7 +151,7 @@ def as_rule(alpha: Any) -> float | Rule:
     raise GeometryError(f"alpha={alpha!r} is no weight and no rule; {needed}")
 
 
-def _as_noise(noise: Any) -> float | None:
+def as_noise(noise: Any) -> float | None:
     if noise is None:
         return None
     if isinstance(noise, (bool, complex)) or np.ndim(noise) != 0 or not 0 <= float(noise) < float("inf"):

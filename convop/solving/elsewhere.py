@@ -7,7 +7,8 @@ from importlib import import_module
 from types import ModuleType
 from typing import Any, ParamSpec, TypeVar
 
-P, R = ParamSpec("P"), TypeVar("R")
+P = ParamSpec("P")
+R = TypeVar("R")
 
 # From the name of a package to that of the module which has the doors for its arrays; the top floor fills it.
 DOORS: dict[str, str] = {}

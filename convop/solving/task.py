@@ -16,7 +16,7 @@ from .normal import State, Watch
 from .problem import Problem
 from .table import choose
 
-MOST_STEPS = 1000
+MOST_STEPS = 5000
 
 
 @dataclass(frozen=True)
