@@ -27,7 +27,6 @@ from .selection import Extend as Extend
 from .selection import Select as Select
 from .selection import Unfold as Unfold
 from .sizing import estimate as estimate
-from .solving.elsewhere import DOORS as _DOORS
 from .stacking import block as block
 from .stacking import block_diag as block_diag
 from .stacking import hstack as hstack
@@ -165,7 +164,7 @@ _LATER = {
 }
 
 # What solves for arrays of other libraries, loaded when one comes.
-_DOORS["torch"] = "convop.interop.torch.solving"
+import_module(".solving.elsewhere", __name__).DOORS["torch"] = "convop.interop.torch.solving"
 
 
 def __getattr__(name: str) -> Any:

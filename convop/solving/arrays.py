@@ -3,6 +3,7 @@
 Everything else in them is spelt alike in numpy and in torch: operators, indexing, `reshape`, `sum`, `@`.
 """
 
+import math
 import os
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -46,6 +47,12 @@ class Arrays:
     def zeros(self, shape: Shape, like: Any) -> Any:
         """Zeros of the type of `like`."""
         return np.zeros(shape, like.dtype)
+
+    def placed(self, shape: Shape, places: NDArray[np.intp], values: NDArray) -> Any:
+        """Zeros of `shape` with `values` added at these flat places, where several may meet."""
+        whole = np.zeros(math.prod(shape), values.dtype)
+        np.add.at(whole, places, values)
+        return whole.reshape(shape)
 
     def native(self, values: NDArray) -> Any:
         """A numpy array as one of these, as precise as it is."""

@@ -150,8 +150,9 @@ class _Strip:
         component = np.repeat(np.arange(len(cross.kept)), [sizes[axis] - shape[axis] for shape in cross.kept])
         layer = np.concatenate([np.arange(shape[axis], sizes[axis]) for shape in cross.kept])
         self.others = tuple(n for other, n in enumerate(sizes) if other != axis)
-        slabs = np.moveaxis(np.arange(math.prod(sizes)).reshape(sizes), axis, 0)[layer].reshape(len(layer), -1)
-        places = slabs + math.prod(sizes) * component[:, None]
+        along = np.ix_(*(range(1 if other == axis else n) for other, n in enumerate(sizes)))
+        first = np.ravel_multi_index(np.broadcast_arrays(*along), sizes).ravel()  # those of the layer 0
+        places = first + (layer * math.prod(sizes[axis + 1 :]) + math.prod(sizes) * component)[:, None]
         self.positions = cross.arrays.native(np.searchsorted(cross.places, places).ravel())
         self.inverses = cross.arrays.working(self._inverses(cross, axis, component, layer))
 
@@ -204,10 +205,13 @@ def _at(positions: Any, z: Any, like: Any, arrays: Any) -> Any:
 
 
 def _outside(kept: Shape, sizes: Shape) -> NDArray[np.intp]:
-    """Flat positions on the torus outside the crop `kept`."""
-    outside = np.ones(sizes, bool)
-    outside[tuple(map(slice, kept))] = False
-    return np.flatnonzero(outside)
+    """Flat positions on the torus outside the crop `kept`, ascending."""
+    if not sizes:
+        return np.zeros(0, np.intp)
+    # No mask of the torus, which is so much larger than the cross.
+    inner = math.prod(sizes[1:])
+    beside = np.arange(kept[0])[:, None] * inner + _outside(kept[1:], sizes[1:])
+    return np.concatenate([beside.ravel(), np.arange(kept[0] * inner, sizes[0] * inner)])
 
 
 def _near_corner(cross: Cross, share: float) -> NDArray[np.intp]:

@@ -36,7 +36,7 @@ def deconvolve(
 
     Parameters
     ----------
-    image : array_like
+    image : array_like or torch.Tensor
         A signal, picture or volume, as many axes as the kernel; further axes in front make a stack, whose items are
         restored one by one. Finite.
     kernel : array_like

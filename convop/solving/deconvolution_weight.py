@@ -28,7 +28,7 @@ FIRST = 0.1  # where to begin, in units of the noise
 TRIFLE = 1e-3  # of the brightest, in place of noise where there is none
 STEP = 2.5
 MOST = 14  # alphas tried
-EAGER = 0.6  # what is seen of the scene is at its best for a larger alpha than the scene itself; found by trial
+EAGER = 0.6  # what is seen of the scene is at its best for a larger alpha than the scene itself, found by trial
 LOOSE = 0.1  # how well the estimates are solved for; alpha needs no more
 
 

@@ -53,8 +53,9 @@ def solve(
     ----------
     A : Operator
         Anything `as_operator` takes; an `Affine` has its offset taken off `b`.
-    b : array_like
-        The data, `(*batch, *A.out_shape)`; finite.
+    b : array_like or torch.Tensor
+        The data, `(*batch, *A.out_shape)`; finite. For a tensor, the result holds tensors on its device; `A` and
+        `regularizer` may then be modules of `to_torch`, and `alpha` a tensor.
     alpha : float or str, optional
         The weight of the penalty, in the units of ``||A x||^2 / R(x)``; 0 gives plain least squares, of least norm
         where many fit. Or the rule that chooses it, one for each item of a batch: "gcv" (generalised

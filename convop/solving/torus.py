@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..apply.fft import kernel_symbol
 from ..arguments import Shape
 from ..geometry import Geometry
 from .arrays import Arrays
@@ -45,5 +44,8 @@ class Torus:
 
     def symbol(self, geometry: Geometry, weight: NDArray) -> Any:
         """The factor of a single-channel convolution at each frequency, in double precision."""
-        wide = weight.astype(np.result_type(weight.dtype, np.float64 if self.real else np.complex128))
-        return self.arrays.native(kernel_symbol(geometry, wide, self.sizes)[0, 0])
+        wide = weight[0, 0].astype(np.result_type(weight.dtype, np.float64 if self.real else np.complex128))
+        # A tap that reads at lag `l` stands at `-l` of the impulse response; a long kernel wraps around.
+        places = np.ix_(*((-geometry.lags(axis)) % n for axis, n in enumerate(self.sizes)))
+        flat = np.ravel_multi_index(np.broadcast_arrays(*places), self.sizes)
+        return self.spectrum(self.arrays.placed(self.sizes, flat.ravel(), wide.ravel()))

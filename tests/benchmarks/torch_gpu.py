@@ -1,4 +1,4 @@
-"""Modules and matrices on a CUDA card: convolution, sparse products, assembly, Fourier transforms.
+"""Modules and matrices on a CUDA card: convolution, sparse products, assembly, Fourier transforms, solving.
 
     python tests/benchmarks/torch_gpu.py [--device cuda] [--quick] [--json FILE]
 
@@ -23,6 +23,7 @@ from convop.interop.torch.csr import Rows
 LAYERS = [(1, 3, 64, 512, 3), (8, 64, 64, 128, 3), (16, 256, 256, 32, 3), (1, 1, 1, 2048, 3), (1, 1, 1, 2048, 15)]
 MATRICES = [(1, 1, 2048, 3), (1, 1, 1024, 7), (16, 16, 256, 3)]
 FOURIER = [(1, 2048, 31), (1, 4096, 63), (8, 1024, 31)]
+FRAMES = [(1024, 31), (4096, 31)]
 COPIED = 2**28  # bytes: far more than any cache
 
 
@@ -93,15 +94,41 @@ def fourier(batch, size, taps, device, rounds):
     }  # fmt: skip
 
 
+def unknown_boundary(size, taps, device, rounds):
+    """A picture deblurred with unknown boundary to 1e-4, set-up and all, and its gradient in the data."""
+    kernel = convop.psf.gaussian(taps, sigma=taps / 8).astype("f")
+    scene = (size + taps - 1,) * 2
+    camera = convop.Convolution(kernel, scene, mode="valid")
+    steps = []
+
+    def solved(b):
+        solution = convop.solve(camera, b, alpha=1e-2, tol=1e-4)
+        steps.append(solution.iterations)
+        return solution.x
+
+    def backward(b):
+        with torch.enable_grad():
+            solved(b.detach().requires_grad_()).sum().backward()
+
+    rivals = {"solve": solved, "and back": backward}
+    times = race(rivals, lambda: torch.rand(size, size, device=device), rounds, device)
+    return {
+        "frame": f"{size}^2, {taps}x{taps}", "steps": max(steps),
+        "solve ms": times["solve"], "and back ms": times["and back"],
+    }  # fmt: skip
+
+
 def main(given=None):
     """Run the races and print their tables."""
     parser = arguments(__doc__)
     parser.add_argument("--device", default="cuda", help="where to measure")
     options = parser.parse_args(given)
     device, layers, matrices, transforms, copied = options.device, LAYERS, MATRICES, FOURIER, COPIED
+    frames = FRAMES
     if options.quick:
         options.rounds, copied = 2, 2**16
         layers, matrices, transforms = [(2, 2, 3, 12, 3)], [(1, 1, 12, 3), (2, 2, 8, 3)], [(2, 16, 5)]
+        frames = [(24, 5)]
     with torch.no_grad():
         bandwidth = copy_bandwidth(device, copied, options.rounds)
         tables = {
@@ -110,6 +137,7 @@ def main(given=None):
                 matrix(*each, device, options.rounds, bandwidth) for each in matrices
             ],
             "Fourier, float32": [fourier(*each, device, options.rounds) for each in transforms],
+            "Unknown boundary, float32, to 1e-4": [unknown_boundary(*each, device, options.rounds) for each in frames],
         }
     tell(options, machine(device), tables)
 

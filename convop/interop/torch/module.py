@@ -117,10 +117,10 @@ def checked(x: Any, precision: Tensor, shape: Shape) -> Tensor:
     own = precision.dtype
     if x.dtype == own:
         return x
-    return x.to(torch.promote_types(own, _floating(x.dtype, own)))
+    return x.to(torch.promote_types(own, floating(x.dtype, own)))
 
 
-def _floating(dtype: torch.dtype, own: torch.dtype) -> torch.dtype:
+def floating(dtype: torch.dtype, own: torch.dtype) -> torch.dtype:
     """The type that counts for a tensor: integers take the operator's precision, halves are float32."""
     if dtype in FLOATING:
         return dtype

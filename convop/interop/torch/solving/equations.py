@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from ....operator import Operator
 from ....solving.normal import Answer, Factor, Watch, refined
@@ -41,6 +42,16 @@ class Equations:
             operator * np.complex64(1) if self.whole and real else operator,
             None if self.L is None else self.L.operator,
         )
+
+    @property
+    def learns(self) -> bool:
+        """Whether gradients are wanted for a kernel."""
+        return self.A.learns or (self.L is not None and self.L.learns)
+
+    def dtype(self, data: torch.dtype) -> torch.dtype:
+        """The type of the solution for data of a type."""
+        penalty = data if self.L is None else self.L.fixed.dtype
+        return torch.promote_types(torch.promote_types(data, self.A.fixed.dtype), penalty)
 
     def normal(self, x: Tensor, alpha: float) -> Tensor:
         """`(A^H A + alpha L^H L) x`."""
@@ -76,16 +87,16 @@ class System:
         with torch.no_grad():
             return refined(problem, self.factor, right, self.alpha, self.tol, self.maxiter, begin, watch)
 
-    def tied(self, x: Any, f: Tensor) -> Tensor:
-        """A solution `x` for `f`, through which gradients pass to whatever `f`, `alpha` and kernels come from."""
+    def tied(self, x: Tensor, f: Tensor) -> Tensor:
+        """The solution `x` for `f`, through which gradients pass to whatever `f`, `alpha` and kernels come from."""
         return cast(Tensor, Implicit.apply(f - self.equations.live(x, self.weight), x, self))
 
 
 class Implicit(torch.autograd.Function):
     r"""The solution as a function of its residual `r`, near zero: ``dx = (A^H A + alpha L^H L)^-1 dr``.
 
-    The implicit function theorem, and the residual is differentiable by itself; what passes back is the
-    solution of the same Hermitian system, with which it can be differentiated again.
+    The implicit function theorem; the residual is differentiable by itself, and what passes back to it is the
+    solution of the same Hermitian system for the gradient.
     """
 
     @staticmethod
@@ -94,9 +105,12 @@ class Implicit(torch.autograd.Function):
         return x.clone()
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
         system: System = ctx.system
-        answer = system.solve(gradient.detach())
+        answer = system.solve(gradient.resolve_conj())
+        if answer.status == "interrupted":
+            raise KeyboardInterrupt
         if answer.status != "converged":
             warnings.warn(
                 f"the system of the gradient ended as '{answer.status}' with {answer.residuals[-1]:.2g} left, where "
@@ -104,5 +118,4 @@ class Implicit(torch.autograd.Function):
                 RuntimeWarning,
                 stacklevel=2,
             )
-        w: Any = answer.x
-        return (system.tied(w, gradient) if torch.is_grad_enabled() else w), None, None
+        return answer.x, None, None

@@ -1,5 +1,6 @@
 """The array functions of the solvers, on torch tensors of one device."""
 
+import math
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -28,6 +29,10 @@ class Tensors(Arrays):
 
     def zeros(self, shape: Shape, like: Tensor) -> Tensor:
         return like.new_zeros(shape)
+
+    def placed(self, shape: Shape, places: NDArray[np.intp], values: NDArray) -> Tensor:
+        taps = self.native(values)
+        return taps.new_zeros(math.prod(shape)).index_add(0, self.native(places), taps).reshape(shape)
 
     def native(self, values: NDArray) -> Tensor:
         return torch.from_numpy(np.array(values)).to(self.device)
