@@ -26,7 +26,7 @@ from .arrays import Arrays
 from .cross import Cross, too_large
 from .normal import Method, State
 from .on_torus import TorusFactor
-from .problem import Problem, rows_of
+from .problem import Problem, rows_of, why_not_plain
 from .torus import Torus
 
 
@@ -40,13 +40,10 @@ class Rows:
 
 def rows_inside(operator: Operator) -> Rows | str:
     """A convolution as rows of a circulant, or what keeps it from being that."""
-    if not isinstance(operator, Convolution):
-        return f"a part of it is no Convolution but {type(operator).__name__}"
+    reason = why_not_plain(operator)
+    if reason is not None or not isinstance(operator, Convolution):
+        return str(reason)
     g = operator.geometry
-    if (g.channels_out, g.channels_in) != (1, 1):
-        return "it mixes channels"
-    if any(s != 1 for s in g.stride):
-        return f"it has stride {g.stride}"
     padding = []
     for axis in range(g.ndim):
         before, after = g.padding[axis]

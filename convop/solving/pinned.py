@@ -18,19 +18,16 @@ from .arrays import Arrays
 from .cross import Cross, too_large
 from .normal import Method, State
 from .on_torus import TorusFactor
-from .problem import Problem, rows_of
+from .problem import Problem, rows_of, why_not_plain
 from .torus import Torus
 
 
 def shortfall(operator: Operator) -> str | None:
     """What keeps an operator from writing all that a zero-extended signal reaches."""
-    if not isinstance(operator, Convolution):
-        return f"a part of it is no Convolution but {type(operator).__name__}"
+    reason = why_not_plain(operator)
+    if reason is not None or not isinstance(operator, Convolution):
+        return reason
     g = operator.geometry
-    if (g.channels_out, g.channels_in) != (1, 1):
-        return "it mixes channels"
-    if any(s != 1 for s in g.stride):
-        return f"it has stride {g.stride}"
     for axis, (pair, width, span) in enumerate(zip(g.boundary, g.padding, g.reach, strict=True)):
         if "periodic" in pair and any(g.reads_outside(axis)):
             if g.out_spatial[axis] != g.spatial[axis]:

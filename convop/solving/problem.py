@@ -54,6 +54,16 @@ def rows_of(operator: Operator) -> tuple[Operator, ...]:
     return (operator,)
 
 
+def why_not_plain(operator: Operator) -> str | None:
+    """What keeps an operator from being one convolution of one channel with stride 1, which is part of a circulant."""
+    if not isinstance(operator, Convolution):
+        return f"a part of it is no Convolution but {type(operator).__name__}"
+    g = operator.geometry
+    if (g.channels_out, g.channels_in) != (1, 1):
+        return "it mixes channels"
+    return f"it has stride {g.stride}" if any(s != 1 for s in g.stride) else None
+
+
 def as_regularizer(regularizer: Any, A: Operator) -> Operator | None:
     """`L` from what the user gave: an operator, its name, or None for the identity."""
     if regularizer is None:

@@ -25,7 +25,7 @@ from .cross import Cross, too_large
 from .frame import complement
 from .krylov import KrylovFactor, KrylovState
 from .normal import Answer, Factor, Method, State, Watch, array_norms, batch_norms
-from .problem import Problem, rows_of
+from .problem import Problem, rows_of, why_not_plain
 from .same_gmres import gmres
 from .torus import Torus
 
@@ -34,13 +34,10 @@ STEPS = 40  # as many cost what hundreds of plain conjugate gradients do
 
 def _shortfall(row: Operator) -> str | None:
     """What keeps an operator from being a crop of a circulant of a zero-extended signal."""
-    if not isinstance(row, Convolution):
-        return f"a part of it is no Convolution but {type(row).__name__}"
+    reason = why_not_plain(row)
+    if reason is not None or not isinstance(row, Convolution):
+        return reason
     g = row.geometry
-    if (g.channels_out, g.channels_in) != (1, 1):
-        return "it mixes channels"
-    if any(s != 1 for s in g.stride):
-        return f"it has stride {g.stride}"
     for axis, pair in enumerate(g.boundary):
         if "periodic" in pair and any(g.reads_outside(axis)):
             if g.out_spatial[axis] != g.spatial[axis]:
