@@ -252,3 +252,15 @@ def test_a_single_tap_leaves_nothing_outside(method, mode):
     A = convop.Convolution([[0.5]], (5, 8), mode=mode)
     b = draw((5, 8))
     assert np.allclose(convop.solve(A, b, alpha=0.25, method=method).x, b)
+
+
+def test_a_penalty_that_leaves_something_free():
+    """The blocks of such a system are singular to rounding; it is solved all the same."""
+    A = convop.Convolution(convop.psf.motion(21, 30), (120, 111), mode="valid")
+    stencil = np.array([[0, 1.0, 0], [1, -4, 1], [0, 1, 0]])
+    L = convop.Convolution(stencil, A.in_shape, mode="valid")
+    b = A(np.random.default_rng(0).random(A.in_shape))
+    solution = convop.solve(A, b, alpha=1e-4, regularizer=L, tol=1e-8, method="frame")
+    residual = A.H(b - A(solution.x)) - 1e-4 * L.H(L(solution.x))
+    assert solution.status == "converged"
+    assert np.linalg.norm(residual) <= 1.01e-8 * np.linalg.norm(A.H(b))

@@ -68,8 +68,11 @@ class Arrays:
         return np.asarray(values)
 
     def cholesky(self, matrix: Any) -> Any:
-        """The lower Cholesky factor of a Hermitian positive definite matrix."""
-        return np.linalg.cholesky(matrix)
+        """The lower Cholesky factor of a Hermitian matrix; None if it is not positive definite."""
+        try:
+            return np.linalg.cholesky(matrix)
+        except np.linalg.LinAlgError:
+            return None
 
     def cholesky_solve(self, factor: Any, columns: Any) -> Any:
         """The solutions of `factor factor^H x = columns`."""

@@ -7,7 +7,7 @@ Schwarz method), preconditions conjugate gradients for the whole cross.
 """
 
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from ..arguments import Shape
 from ..memory import available_bytes, human
+from .arrays import Arrays
 from .conjugate_gradients import Iterations, Stop, conjugate_gradients
 from .torus import Torus
 
@@ -136,9 +137,9 @@ class Cross:
         return next((corner for corner in corners if len(corner) <= max(CHEAP_CORNER, affordable)), None)
 
     @cached_property
-    def _corner(self) -> "_Corner":
-        assert self._near_corner is not None
-        return _Corner(self, self._near_corner)
+    def _corner(self) -> "_Corner | None":
+        """The corner, unless its matrix is not positive definite, as where penalty and data leave something free."""
+        return None if self._near_corner is None else _Corner.of(self, self._near_corner)
 
 
 class _Strip:
@@ -180,17 +181,22 @@ class _Strip:
         return _at(self.positions, z.reshape((residual.shape[0], -1)), residual, self.arrays)
 
 
+@dataclass(frozen=True)
 class _Corner:
     """The samples near where two strips meet, which is what couples the strips; solved exactly."""
 
-    def __init__(self, cross: Cross, chosen: NDArray) -> None:
-        self.arrays = cross.arrays
-        self.positions = cross.arrays.native(chosen)
+    arrays: Arrays
+    positions: Any
+    factor: Any
+
+    @classmethod
+    def of(cls, cross: Cross, chosen: NDArray) -> "_Corner | None":
+        arrays = cross.arrays
         component, *places = np.unravel_index(cross.places[chosen], (len(cross.kept), *cross.torus.sizes))
         lags = [(at[:, None] - at[None, :]) % n for at, n in zip(places, cross.torus.sizes, strict=True)]
         index = (component[:, None], component[None, :], *lags)
-        matrix = cross.response[tuple(map(cross.arrays.native, index))]
-        self.factor = cross.arrays.working(cross.arrays.cholesky(matrix))
+        factor = arrays.cholesky(cross.response[tuple(map(arrays.native, index))])
+        return None if factor is None else cls(arrays, arrays.native(chosen), arrays.working(factor))
 
     def solve(self, residual: Any) -> Any:
         z = self.arrays.cholesky_solve(self.factor, residual[:, self.positions].T).T

@@ -44,8 +44,9 @@ class Tensors(Arrays):
     def host(self, values: Any) -> NDArray:
         return values.numpy(force=True) if isinstance(values, Tensor) else np.asarray(values)
 
-    def cholesky(self, matrix: Tensor) -> Tensor:
-        return torch.linalg.cholesky(matrix)
+    def cholesky(self, matrix: Tensor) -> Tensor | None:
+        factor, failed = torch.linalg.cholesky_ex(matrix)
+        return None if bool(failed) else factor
 
     def cholesky_solve(self, factor: Tensor, columns: Tensor) -> Tensor:
         return torch.cholesky_solve(columns, factor)
