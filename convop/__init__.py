@@ -123,6 +123,7 @@ __all__ = [  # also for a star import, which knows nothing of what loads later
     "spectrum",
     "svdvals",
     "symbol",
+    "to_layers",
     "to_torch",
     "to_torch_sparse",
     "vstack",

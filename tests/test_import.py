@@ -44,6 +44,8 @@ def test_names_that_load_later_are_all_there():
     assert found.split() == names
     listed = python("import convop; print(*dir(convop))").split()
     assert sorted(set(names) - set(listed)) == []
+    starred = python("from convop import *; print(*dir())").split()
+    assert sorted(set(names) - set(starred)) == []
 
 
 def test_everything_but_the_neighbours_works_without_them():
