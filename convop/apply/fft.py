@@ -132,7 +132,8 @@ def _mix(subscripts: str, symbol: NDArray, spectrum: NDArray) -> NDArray:
     return mixed.reshape(mixed.shape[0], -1, *mixed.shape[3:])
 
 
-def _workers(size: int) -> int:
+def transform_workers(size: int) -> int:
+    """How many threads `scipy.fft` takes for so many samples."""
     return (os.cpu_count() or 1) if size > WORTH_SHARING else 1
 
 
@@ -140,7 +141,7 @@ def _transform(x: NDArray, ndim: int, lengths: tuple[int, ...] | None = None) ->
     import scipy.fft
 
     transform = scipy.fft.fftn if np.iscomplexobj(x) else scipy.fft.rfftn
-    return np.asarray(transform(x, lengths, axes=range(-ndim, 0), workers=_workers(x.size)))
+    return np.asarray(transform(x, lengths, axes=range(-ndim, 0), workers=transform_workers(x.size)))
 
 
 def _inverse(spectrum: NDArray, prepared: Prepared, dtype: np.dtype) -> NDArray:
@@ -148,5 +149,5 @@ def _inverse(spectrum: NDArray, prepared: Prepared, dtype: np.dtype) -> NDArray:
 
     inverse = scipy.fft.ifftn if dtype.kind == "c" else scipy.fft.irfftn
     axes = range(-prepared.geometry.ndim, 0)
-    workers = _workers(spectrum.size)
+    workers = transform_workers(spectrum.size)
     return np.asarray(inverse(spectrum, prepared.lengths, axes=axes, workers=workers, overwrite_x=True))

@@ -4,16 +4,14 @@ Everything else in them is spelt alike in numpy and in torch: operators, indexin
 """
 
 import math
-import os
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..apply.fft import transform_workers
 from ..arguments import Shape
-
-WORTH_SHARING = 2**16  # samples below which one thread transforms faster than many
 
 
 @dataclass(frozen=True)
@@ -35,14 +33,14 @@ class Arrays:
         """The discrete Fourier transform; of real arrays the half that is not redundant, on the last of `axes`."""
         import scipy.fft
 
-        return (scipy.fft.rfftn if real else scipy.fft.fftn)(u, axes=axes, workers=_workers(u))
+        return (scipy.fft.rfftn if real else scipy.fft.fftn)(u, axes=axes, workers=transform_workers(u.size))
 
     def back(self, spectrum: Any, axes: tuple[int, ...], sizes: Shape, real: bool) -> Any:
         """The inverse of `transform`, to arrays of `sizes` along `axes`."""
         import scipy.fft
 
         inverse = scipy.fft.irfftn if real else scipy.fft.ifftn
-        return inverse(spectrum, s=sizes, axes=axes, workers=_workers(spectrum))
+        return inverse(spectrum, s=sizes, axes=axes, workers=transform_workers(spectrum.size))
 
     def zeros(self, shape: Shape, like: Any) -> Any:
         """Zeros of the type of `like`."""
@@ -79,7 +77,3 @@ class Arrays:
         from scipy.linalg import cho_solve
 
         return cho_solve((factor, True), columns, check_finite=False)
-
-
-def _workers(u: Any) -> int:
-    return (os.cpu_count() or 1) if u.size > WORTH_SHARING else 1

@@ -26,7 +26,7 @@ from .arrays import Arrays
 from .cross import Cross, too_large
 from .normal import Method, State
 from .on_torus import TorusFactor
-from .problem import Problem, rows_of, why_not_plain
+from .problem import Problem, as_plain, rows_of
 from .torus import Torus
 
 
@@ -40,27 +40,23 @@ class Rows:
 
 def rows_inside(operator: Operator) -> Rows | str:
     """A convolution as rows of a circulant, or what keeps it from being that."""
-    reason = why_not_plain(operator)
-    if reason is not None or not isinstance(operator, Convolution):
-        return str(reason)
-    g = operator.geometry
+    plain = as_plain(operator)
+    if isinstance(plain, str):
+        return plain
+    g = plain.geometry
     padding = []
     for axis in range(g.ndim):
         before, after = g.padding[axis]
-        if not any(g.reads_outside(axis)):
+        if g.is_periodic(axis):  # as it is, too, where nothing is read outside
             padding.append((before, after))
-        elif g.is_periodic(axis):
-            if g.out_spatial[axis] != g.spatial[axis]:
-                return f"axis {axis} is periodic and changes its size"
-            padding.append((before, after))
-        elif _edges_vanish(operator, axis):
+        elif _edges_vanish(plain, axis):
             padding.append((min(before, 0), min(after, 0)))
         else:
             return f"it reads outside the array on axis {axis} (boundary {g.boundary[axis]})"
     kept = Geometry.make(
         g.spatial, g.kernel, dilation=g.dilation, padding=tuple(padding), boundary=g.boundary, lifted=g.lifted
     )
-    return Rows(kept, operator.weight)
+    return Rows(kept, plain.weight)
 
 
 def _edges_vanish(operator: Convolution, axis: int) -> bool:

@@ -12,27 +12,24 @@ from typing import Any
 import numpy as np
 
 from ..arguments import Shape
-from ..convolution import Convolution
 from ..operator import Operator
 from .arrays import Arrays
 from .cross import Cross, too_large
 from .normal import Method, State
 from .on_torus import TorusFactor
-from .problem import Problem, rows_of, why_not_plain
+from .problem import Problem, as_plain, rows_of
 from .torus import Torus
 
 
 def shortfall(operator: Operator) -> str | None:
     """What keeps an operator from writing all that a zero-extended signal reaches."""
-    reason = why_not_plain(operator)
-    if reason is not None or not isinstance(operator, Convolution):
-        return reason
-    g = operator.geometry
+    plain = as_plain(operator)
+    if isinstance(plain, str):
+        return plain
+    g = plain.geometry
     for axis, (pair, width, span) in enumerate(zip(g.boundary, g.padding, g.reach, strict=True)):
-        if "periodic" in pair and any(g.reads_outside(axis)):
-            if g.out_spatial[axis] != g.spatial[axis]:
-                return f"axis {axis} is periodic and changes its size"
-        elif pair != ("zero", "zero") or min(width) < span - 1:
+        wraps = "periodic" in pair and any(g.reads_outside(axis))
+        if not wraps and (pair != ("zero", "zero") or min(width) < span - 1):
             return f"axis {axis} does not write every sample that the kernel reaches"
     return None
 

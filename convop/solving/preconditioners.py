@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..apply.fft import transform_workers
 from ..arguments import Shape
 from ..operator import Operator
-from ..spectrum.basis import workers
 from ..spectrum.closed_form import require_closed_form
 from .arrays import Arrays
 from .diagonal import DiagonalState
@@ -128,7 +128,7 @@ class Cosine(Kind):
     def _transformed(self, transform: Any, u: NDArray) -> NDArray:
         for kind, axes in self.axes.items():
             if axes:
-                u = np.asarray(transform(u, kind, axes=axes, norm="ortho", workers=workers(u.size)))
+                u = np.asarray(transform(u, kind, axes=axes, norm="ortho", workers=transform_workers(u.size)))
         return u
 
 

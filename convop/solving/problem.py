@@ -54,14 +54,19 @@ def rows_of(operator: Operator) -> tuple[Operator, ...]:
     return (operator,)
 
 
-def why_not_plain(operator: Operator) -> str | None:
-    """What keeps an operator from being one convolution of one channel with stride 1, which is part of a circulant."""
+def as_plain(operator: Operator) -> Convolution | str:
+    """An operator as one convolution of one channel with stride 1, or what keeps it from being part of a circulant."""
     if not isinstance(operator, Convolution):
         return f"a part of it is no Convolution but {type(operator).__name__}"
     g = operator.geometry
     if (g.channels_out, g.channels_in) != (1, 1):
         return "it mixes channels"
-    return f"it has stride {g.stride}" if any(s != 1 for s in g.stride) else None
+    if any(s != 1 for s in g.stride):
+        return f"it has stride {g.stride}"
+    for axis, pair in enumerate(g.boundary):
+        if "periodic" in pair and any(g.reads_outside(axis)) and g.out_spatial[axis] != g.spatial[axis]:
+            return f"axis {axis} is periodic and changes its size"
+    return operator
 
 
 def as_regularizer(regularizer: Any, A: Operator) -> Operator | None:

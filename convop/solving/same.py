@@ -18,14 +18,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..arguments import Shape
-from ..convolution import Convolution
 from ..operator import Operator
 from .arrays import Arrays
 from .cross import Cross, too_large
 from .frame import complement
 from .krylov import KrylovFactor, KrylovState
 from .normal import Answer, Factor, Method, State, Watch, array_norms, batch_norms
-from .problem import Problem, rows_of, why_not_plain
+from .problem import Problem, as_plain, rows_of
 from .same_gmres import gmres
 from .torus import Torus
 
@@ -34,15 +33,13 @@ STEPS = 40  # as many cost what hundreds of plain conjugate gradients do
 
 def _shortfall(row: Operator) -> str | None:
     """What keeps an operator from being a crop of a circulant of a zero-extended signal."""
-    reason = why_not_plain(row)
-    if reason is not None or not isinstance(row, Convolution):
-        return reason
-    g = row.geometry
+    plain = as_plain(row)
+    if isinstance(plain, str):
+        return plain
+    g = plain.geometry
     for axis, pair in enumerate(g.boundary):
-        if "periodic" in pair and any(g.reads_outside(axis)):
-            if g.out_spatial[axis] != g.spatial[axis]:
-                return f"axis {axis} is periodic and changes its size"
-        elif pair != ("zero", "zero"):
+        wraps = "periodic" in pair and any(g.reads_outside(axis))
+        if not wraps and pair != ("zero", "zero"):
             return f"it reads outside the array on axis {axis} (boundary {pair})"
     return None
 

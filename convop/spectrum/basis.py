@@ -4,14 +4,13 @@ Real operators on a DFT axis keep half of the spectrum: that of the last DFT axi
 `m // 2 + 1`, as `scipy.fft.rfftn` has it, and `weights` says how many frequencies an entry stands for.
 """
 
-import os
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..apply.fft import WORTH_SHARING
+from ..apply.fft import transform_workers
 from ..arguments import Shape
 from ..errors import GeometryError
 
@@ -61,7 +60,7 @@ class Basis:
 
         cosine = self.axes(base, DCT)
         if cosine:
-            x = np.asarray(scipy.fft.dctn(x, axes=cosine, norm="ortho", workers=workers(x.size)))
+            x = np.asarray(scipy.fft.dctn(x, axes=cosine, norm="ortho", workers=transform_workers(x.size)))
         return self.spectrum(x, base, "ortho")
 
     def backward(self, c: NDArray, base: Shape) -> NDArray:
@@ -70,7 +69,9 @@ class Basis:
 
         x = self.response(c, base, "ortho")
         cosine = self.axes(base, DCT)
-        return np.asarray(scipy.fft.idctn(x, axes=cosine, norm="ortho", workers=workers(x.size))) if cosine else x
+        if not cosine:
+            return x
+        return np.asarray(scipy.fft.idctn(x, axes=cosine, norm="ortho", workers=transform_workers(x.size)))
 
     def spectrum(self, x: NDArray, base: Shape, norm: Any = "backward") -> NDArray:
         """The transform along the DFT axes alone."""
@@ -80,7 +81,7 @@ class Basis:
         if not axes:
             return x
         transform: Any = scipy.fft.rfftn if self.real else scipy.fft.fftn
-        return np.asarray(transform(x, axes=axes, norm=norm, workers=workers(x.size)))
+        return np.asarray(transform(x, axes=axes, norm=norm, workers=transform_workers(x.size)))
 
     def response(self, c: NDArray, base: Shape, norm: Any = "backward") -> NDArray:
         """The inverse of `spectrum`."""
@@ -91,7 +92,7 @@ class Basis:
             return c
         inverse: Any = scipy.fft.irfftn if self.real else scipy.fft.ifftn
         sizes = [base[axis] for axis in axes]
-        return np.asarray(inverse(c, sizes, axes=axes, norm=norm, workers=workers(c.size)))
+        return np.asarray(inverse(c, sizes, axes=axes, norm=norm, workers=transform_workers(c.size)))
 
     def whole(self, half: NDArray, base: Shape) -> NDArray:
         """The whole spectrum `(*base, ...)` of blocks of a real operator from its half `(*frequencies, ...)`."""
@@ -112,8 +113,3 @@ def as_kinds(names: Any, ndim: int) -> tuple[str, ...]:
     if len(kinds) != ndim or not set(kinds) <= {DFT, DCT}:
         raise GeometryError(f"axes_names must be {DFT!r}, {DCT!r} or {NONE!r} for each of {ndim} axes, got {names!r}")
     return kinds
-
-
-def workers(size: int) -> int:
-    """How many threads a transform of so many samples is worth."""
-    return (os.cpu_count() or 1) if size > WORTH_SHARING else 1

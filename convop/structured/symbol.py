@@ -6,18 +6,13 @@ Convolution on a torus multiplies spectra frequency by frequency (the circular c
 linear algebra is done on blocks. `scipy.fft` is called, so that a backend set there is used.
 """
 
-import os
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..apply.fft import WORTH_SHARING
+from ..apply.fft import transform_workers
 from ..arguments import Shape
-
-
-def _workers(size: int) -> int:
-    return (os.cpu_count() or 1) if size > WORTH_SHARING else 1
 
 
 def transform(x: NDArray, ndim: int) -> NDArray:
@@ -25,7 +20,7 @@ def transform(x: NDArray, ndim: int) -> NDArray:
     import scipy.fft
 
     function: Any = scipy.fft.fftn if np.iscomplexobj(x) else scipy.fft.rfftn
-    return function(x, axes=range(-ndim, 0), workers=_workers(x.size))
+    return function(x, axes=range(-ndim, 0), workers=transform_workers(x.size))
 
 
 def inverse_transform(spectrum: NDArray, base: Shape, real: bool) -> NDArray:
@@ -33,7 +28,7 @@ def inverse_transform(spectrum: NDArray, base: Shape, real: bool) -> NDArray:
     import scipy.fft
 
     function: Any = scipy.fft.irfftn if real else scipy.fft.ifftn
-    return function(spectrum, base, axes=range(-len(base), 0), workers=_workers(spectrum.size))
+    return function(spectrum, base, axes=range(-len(base), 0), workers=transform_workers(spectrum.size))
 
 
 def spectrum_of(response: NDArray) -> NDArray:
