@@ -178,6 +178,29 @@ class Geometry:
         """For each tap of `axis`, where it reads relative to `i * stride`."""
         return np.arange(self.kernel[axis]) * self.dilation[axis] - self.padding[axis][0]
 
+    def after_extending(self, axes: Sequence[int]) -> "Geometry":
+        """The geometry that is left for signals that were already extended along `axes`."""
+        if not axes:
+            return self
+        spatial, padding, boundary = list(self.spatial), list(self.padding), list(self.boundary)
+        for axis in axes:
+            spatial[axis], padding[axis], boundary[axis] = self.extended[axis], (0, 0), ("zero", "zero")
+        return Geometry.make(
+            tuple(spatial), self.kernel, stride=self.stride, dilation=self.dilation, padding=tuple(padding),
+            boundary=tuple(boundary), channels=(self.channels_out, self.channels_in), groups=self.groups,
+            lifted=self.lifted,
+        )  # fmt: skip
+
+    @property
+    def samples(self) -> tuple[slice, ...]:
+        """Where the outputs stand among those that stride 1 would give."""
+        return self.tap((0,) * self.ndim)
+
+    @property
+    def dense(self) -> Shape:
+        """How many outputs stride 1 gives from the first output to the last."""
+        return tuple(rows.stop for rows in self.samples)
+
     def tap(self, t: Sequence[int]) -> tuple[slice, ...]:
         """The slices of the extended array that tap `t` reads, one sample for each output."""
         return tuple(

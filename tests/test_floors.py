@@ -18,8 +18,9 @@ FLOORS = (
     # arrays
     (
         ("apply",),
-        ("apply.compiled", "apply.complexity", "apply.extend", "apply.patterns", "apply.threads"),
-        ("apply.estimate",),
+        ("apply.compiled", "apply.complexity", "apply.extend", "apply.machine", "apply.patterns", "apply.threads"),
+        ("apply.estimate", "apply.transforms"),
+        ("apply.overlap_save",),
         ("apply.direct", "apply.fft", "apply.sparse"),
         ("apply.plan",),
     ),

@@ -14,7 +14,6 @@ from . import direct, fft, sparse
 
 # Measured on a two-core x86-64 machine; ratios matter.
 _MULTIPLY_ADD = 0.04  # ns, float32, in cache, vectorised
-_TRANSFORM = 0.25  # ns for each sample and factor of two of its length
 _ENTRY = 1.5  # ns for each stored entry of a sparse matrix
 _CALL = {"direct": 20_000.0, "fft": 60_000.0, "sparse": 30_000.0}
 
@@ -36,13 +35,6 @@ def _direct(geometry: Geometry, weight: NDArray) -> float:
     return _MULTIPLY_ADD * _width(weight) * geometry.work * math.prod(geometry.out_shape)
 
 
-def _fft(geometry: Geometry, weight: NDArray) -> float:
-    size = math.prod(fft.least_lengths(geometry))
-    channels = geometry.channels_in + geometry.channels_out
-    blocks = geometry.channels_out * geometry.channels_in / geometry.groups
-    return _width(weight) ** 0.75 * size * (_TRANSFORM * channels * math.log2(size + 1) + blocks)
-
-
 def _sparse(geometry: Geometry, weight: NDArray) -> float:
     # The matrix must be built and kept as well: never cheaper than the loops that need none.
     return _ENTRY * _width(weight) * geometry.work * math.prod(geometry.out_shape)
@@ -50,7 +42,7 @@ def _sparse(geometry: Geometry, weight: NDArray) -> float:
 
 METHODS = {
     "direct": Method(direct, _direct),
-    "fft": Method(fft, _fft),
+    "fft": Method(fft, fft.cost),
     "sparse": Method(sparse, _sparse),
 }
 _TO_COME = ("gemm", "separable")

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ..apply.fft import transform_workers
+from ..apply.transforms import transform_workers
 from ..arguments import Shape
 
 

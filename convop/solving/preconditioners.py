@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..apply.fft import transform_workers
+from ..apply.transforms import transform_workers
 from ..arguments import Shape
 from ..operator import Operator
 from ..spectrum.closed_form import require_closed_form

@@ -123,7 +123,7 @@ def _innermost(A: Operator) -> Convolution | None:
 
 def _wave(A: Convolution) -> NDArray:
     """The wave of one frequency and its channels, `in_shape`, at the peak of the symbol; real if `A` is."""
-    from ..apply.fft import kernel_symbol
+    from ..apply.transforms import kernel_symbol
 
     g: Geometry = A.geometry
     symbol = kernel_symbol(g, A.weight.astype(np.result_type(A.dtype, np.float64)), g.spatial)

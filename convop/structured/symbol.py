@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..apply.fft import transform_workers
+from ..apply.transforms import transform_workers
 from ..arguments import Shape
 
 

@@ -1,0 +1,109 @@
+"""What this machine takes for each kind of work: the constants in the cost formulas of the plan.
+
+The figures in `Constants` are those of a two-core x86-64 machine. `convop.plan(A)` measures this machine once and keeps
+the figures in a file of the user's cache folder; operators made afterwards, in this process and in later ones, are
+planned with them. The environment variable CONVOP_MACHINE overrides: a path of such a file, or "default".
+"""
+
+import dataclasses
+import functools
+import json
+import math
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import GeometryError
+
+VARIABLE = "CONVOP_MACHINE"
+
+
+@dataclass(frozen=True)
+class Constants:
+    """Nanoseconds of one thread for float32, unless said otherwise; ratios are what matters."""
+
+    multiply_add: float = 0.04  # of compiled loops, in cache
+    transform: float = 0.3  # there and back, for each real sample and factor of two of their number, in cache
+    far: float = 2.5  # how many times longer a transform takes that does not fit the cache
+    block: float = 60_000.0  # for each block of overlap-save, on top of its transforms
+    mix: float = 1.5  # for each sample and pair of channels that a transform's frequencies are mixed by
+    entry: float = 1.5  # of a sparse product, for each stored entry
+
+
+def constants() -> Constants:
+    """Those of this machine: from the file that CONVOP_MACHINE names, else measured ones, else the defaults."""
+    return _read(os.environ.get(VARIABLE))
+
+
+def source() -> str:
+    """Where `constants()` come from, in a few words."""
+    named = os.environ.get(VARIABLE)
+    if named is not None:
+        return f"{VARIABLE}={named}"
+    return f"measured on this machine, {kept_at()}" if is_measured() else "built in, not measured on this machine"
+
+
+def is_measured() -> bool:
+    """Whether a file with this machine's figures can be read."""
+    return _parsed(kept_at()) is not None
+
+
+def kept_at() -> Path:
+    """The file in the user's cache folder; a home that several machines share holds one for each."""
+    import hashlib
+    import platform
+
+    if sys.platform == "win32":
+        folder = os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local"
+    elif sys.platform == "darwin":
+        folder = Path.home() / "Library" / "Caches"
+    else:
+        folder = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    here = f"{platform.node()} {platform.machine()} {os.cpu_count()}"
+    return Path(folder) / "convop" / f"machine-{hashlib.sha256(here.encode()).hexdigest()[:12]}.json"
+
+
+def keep(measured: Constants) -> Path | None:
+    """Write the figures to the user's cache folder; None if that can't be written to."""
+    import tempfile
+
+    path = kept_at()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # Whole or not at all, whoever reads or writes at the same time.
+        with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False, suffix=".part") as part:
+            json.dump(dataclasses.asdict(measured), part, indent=2)
+        os.replace(part.name, path)
+    except OSError:
+        return None
+    finally:
+        _read.cache_clear()
+    return path
+
+
+@functools.lru_cache(maxsize=4)
+def _read(named: str | None) -> Constants:
+    if named == "default":
+        return Constants()
+    if named:
+        found = _parsed(Path(named))
+        if found is None:
+            raise GeometryError(
+                f"{VARIABLE}={named!r} names no readable file of machine constants; unset it, set it to 'default', or "
+                f"give a JSON file with the numbers {', '.join(Constants.__dataclass_fields__)}"
+            )
+        return found
+    return _parsed(kept_at()) or Constants()
+
+
+def _parsed(path: Path) -> Constants | None:
+    """The figures in the file; None if it is missing, damaged, or of another release."""
+    try:
+        values = json.loads(path.read_text())
+        if values.keys() != Constants.__dataclass_fields__.keys():
+            return None
+        found = Constants(**{name: float(value) for name, value in values.items()})
+    except (OSError, ValueError, TypeError, AttributeError):
+        return None
+    return found if all(0 < value < math.inf for value in dataclasses.astuple(found)) else None

@@ -1,0 +1,73 @@
+"""Transforms of signals and kernels; `scipy.fft` is called, so that a backend set there is used."""
+
+import os
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..geometry import Geometry
+
+WORTH_SHARING = 2**16  # samples below which one thread transforms faster than many
+
+
+def transform_workers(size: int) -> int:
+    """How many threads `scipy.fft` takes for so many samples."""
+    return (os.cpu_count() or 1) if size > WORTH_SHARING else 1
+
+
+def fast_length(least: int, real: bool) -> int:
+    """The shortest length of at least `least` that transforms fast."""
+    from scipy.fft import next_fast_len
+
+    return next_fast_len(least, real)  # pyright: ignore[reportReturnType]
+
+
+def transform(x: NDArray, lengths: tuple[int, ...], workers: int | None = None) -> NDArray:
+    """Over the last axes, zero-extended to `lengths`; the half spectrum of reals."""
+    import scipy.fft
+
+    forward = scipy.fft.fftn if np.iscomplexobj(x) else scipy.fft.rfftn
+    workers = workers or transform_workers(x.size)
+    return np.asarray(forward(x, lengths, axes=range(-len(lengths), 0), workers=workers))
+
+
+def inverse(spectrum: NDArray, lengths: tuple[int, ...], dtype: np.dtype, workers: int | None = None) -> NDArray:
+    """What `transform` undoes, to signals of `dtype`; `spectrum` is spent."""
+    import scipy.fft
+
+    backward = scipy.fft.ifftn if dtype.kind == "c" else scipy.fft.irfftn
+    workers = workers or transform_workers(spectrum.size)
+    return np.asarray(backward(spectrum, lengths, axes=range(-len(lengths), 0), workers=workers, overwrite_x=True))
+
+
+def impulse_response(weight: NDArray, lags: list[NDArray[np.intp]], lengths: tuple[int, ...]) -> NDArray:
+    """The weight `(C_out, C_in/groups, *lengths)` on a torus; a tap that reads at lag `l` stands at `-l`."""
+    places = np.ix_(*((-each) % n for each, n in zip(lags, lengths, strict=True)))
+    response = np.zeros((*weight.shape[:2], *lengths), weight.dtype)
+    # A kernel longer than the torus wraps around, so taps that meet add up.
+    np.add.at(response, (slice(None), slice(None), *places), weight)  # pyright: ignore[reportArgumentType]
+    return response
+
+
+def kernel_symbol(geometry: Geometry, weight: NDArray, lengths: tuple[int, ...]) -> NDArray:
+    """Transform of the impulse response: `(C_out, C_in/groups, *frequencies)`; the half spectrum of reals."""
+    lags = [geometry.lags(axis) for axis in range(geometry.ndim)]
+    return transform(impulse_response(weight, lags, lengths), lengths)
+
+
+def in_groups(symbol: NDArray, groups: int) -> NDArray:
+    """A symbol in blocks `(groups, C_out/groups, C_in/groups, *frequencies)`."""
+    return symbol.reshape(groups, -1, *symbol.shape[1:])
+
+
+def mix(symbol: NDArray, spectrum: NDArray, adjoint: bool) -> NDArray:
+    """Multiply each frequency's channels by its block of the symbol; `spectrum` is spent.
+
+    For the adjoint the symbol comes conjugated, and its blocks are transposed here.
+    """
+    if symbol.shape[:3] == (1, 1, 1):
+        return np.multiply(spectrum, symbol[0, 0], out=spectrum)
+    subscripts = "goi...,bgo...->bgi..." if adjoint else "goi...,bgi...->bgo..."
+    blocks = spectrum.reshape(spectrum.shape[0], symbol.shape[0], -1, *spectrum.shape[2:])
+    mixed = np.einsum(subscripts, symbol, blocks)
+    return mixed.reshape(mixed.shape[0], -1, *mixed.shape[3:])
