@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from ..apply.threads import share
 
 CANDIDATES = 8  # blocks with the largest estimates, of which the singular values are computed first
-STEPS = 4  # of the power iteration that estimates
+STEPS = 2  # of the power iteration that estimates
 SAMPLED = 64  # blocks from which a scale is taken, so that single precision neither over- nor underflows
 SINGLE = 96  # rows or columns up to which single precision proves enough
 AT_ONCE = 2**16  # entries of the blocks that are certified together
@@ -112,13 +112,18 @@ def _beyond(gram: NDArray, frobenius: NDArray, places: NDArray[np.intp], best: f
     beyond = ~np.isfinite(frobenius[places])  # where nothing can be proven, for its precision did not hold it
     eye = np.eye(size, dtype=gram.dtype)
 
+    def proven(some: NDArray[np.intp]) -> bool:
+        try:
+            np.linalg.cholesky(bound[some, None, None].astype(eye.dtype) * eye - gram[some])
+        except np.linalg.LinAlgError:
+            return False
+        return True
+
     def certify(start: int, stop: int) -> None:
         for some in _slices(start * step, min(stop * step, len(places)), step):
-            chosen = places[some][~beyond[some]]
-            try:
-                np.linalg.cholesky(bound[chosen, None, None].astype(eye.dtype) * eye - gram[chosen])
-            except np.linalg.LinAlgError:
-                beyond[some] = True
+            held = np.flatnonzero(~beyond[some]) + some.start
+            if not proven(places[held]):  # one of them, seldom more
+                beyond[held] = [not proven(places[one : one + 1]) for one in held]
 
     share(certify, math.ceil(len(places) / step), float(len(places) * size**3))
     return places[beyond]
