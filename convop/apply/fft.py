@@ -17,7 +17,7 @@ from .extend import extend, fold
 from .machine import constants
 from .transforms import fast_length, in_groups, inverse, kernel_symbol, mix, transform, transform_workers
 
-FAR = 2**21  # bytes of a transform that no longer stay near one core
+FAR = 2**22  # bytes of a transform that no longer stay near one core
 
 
 def applies(geometry: Geometry) -> bool:
@@ -130,7 +130,7 @@ def _whole_cost(geometry: Geometry, weight: NDArray) -> float:
 def _blocks_cost(geometry: Geometry, weight: NDArray, lengths: tuple[int, ...]) -> float:
     number = math.prod(overlap_save.counts(geometry, lengths))
     each = constants().block + _transform_cost(geometry, weight, math.prod(lengths))
-    return -(-number // threads.count()) * each
+    return number * each / threads.count() ** 0.5
 
 
 def _transform_cost(geometry: Geometry, weight: NDArray, size: int) -> float:
