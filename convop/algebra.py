@@ -18,6 +18,8 @@ from .dtypes import as_dtype, working
 from .errors import GeometryError
 from .operator import Operator
 
+MOST_FACTORS = 512  # of a power that stays a product
+
 Rule = Callable[[Any, Any], Any]
 _PRODUCT_RULES: dict[tuple[type, type], Rule] = {}
 _SUM_RULES: dict[tuple[type, type], Rule] = {}
@@ -151,6 +153,11 @@ def power(a: Operator, exponent: object) -> Operator:
     if times < 2:
         return a if times else Identity(a.in_shape, a.dtype)
     half = power(a, times // 2)
+    if isinstance(half, Product) and len(half.factors) > MOST_FACTORS:
+        raise GeometryError(
+            f"A ** {times} stays a product of {times} operators that no rule makes one, which is more than convop "
+            f"keeps; apply A in a loop, or take a boundary under which powers are convolutions, as 'periodic'"
+        )
     square = product(half, half)
     return product(square, a) if times % 2 else square
 

@@ -1,7 +1,8 @@
 """What users type for sizes, in one form: ints and tuples of ints, one for each axis or side."""
 
+import math
 import operator
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -21,6 +22,35 @@ def as_int(value: object, what: str, least: int) -> int:
     if number < least:
         raise GeometryError(f"{what} must be at least {least}, got {number}")
     return number
+
+
+def is_one_of(value: object, names: Iterable[str]) -> bool:
+    """Whether `value` is one of these words; arrays, which compare sample by sample, are none."""
+    return isinstance(value, str) and value in names
+
+
+def as_flag(value: object, what: str) -> bool:
+    """True or False."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise GeometryError(f"{what} must be True or False, got {value!r}")
+    return bool(value)
+
+
+def as_number(value: object, what: str, least: float = -math.inf) -> float:
+    """A finite real number that is at least `least`."""
+    try:
+        if isinstance(value, (bool, np.bool_, str, bytes)) or (isinstance(value, np.ndarray) and value.ndim):
+            raise TypeError
+        number = float(value)  # pyright: ignore[reportArgumentType]
+    except (TypeError, ValueError, OverflowError):
+        raise GeometryError(f"{what} must be a real number, got {value!r}") from None
+    if not least <= number < math.inf:
+        raise GeometryError(f"{what} must be a finite number{_at_least(least)}, got {value!r}")
+    return number
+
+
+def _at_least(least: float) -> str:
+    return "" if least == -math.inf else f", at least {least:g}"
 
 
 def as_sequence(value: object) -> Sequence[object] | None:

@@ -18,7 +18,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from .arguments import Shape, as_int, as_shape, per_axis, per_side
+from .arguments import Shape, as_int, as_shape, is_one_of, per_axis, per_side
 from .boundary import NEEDS_TWO_SAMPLES, RULES, Pair, canonical_pairs
 from .errors import GeometryError
 
@@ -42,6 +42,8 @@ def mode_padding(
 ) -> tuple[tuple[int, int], ...]:
     """How far a convolution of `mode` reads outside, on each side of each axis."""
     spans = [reach(k, d) for k, d in zip(kernel, dilation, strict=True)]
+    if not is_one_of(mode, ("same", "full", "valid")):
+        raise GeometryError(f"mode must be 'same', 'full' or 'valid', got {mode!r}")
     if mode != "same" and center is not None:
         raise GeometryError(f"center {center} has a meaning for mode 'same' only, got mode {mode!r}; leave it out")
     if mode == "valid":
@@ -52,8 +54,6 @@ def mode_padding(
                 f"mode 'full' has a zero boundary, got {boundary}; take mode 'same' for other boundaries"
             )
         return tuple((span - 1, span - 1) for span in spans)
-    if mode != "same":
-        raise GeometryError(f"mode must be 'same', 'full' or 'valid', got {mode!r}")
     center = center if center is not None else tuple((k - 1) // 2 for k in kernel)
     for axis, (c, k) in enumerate(zip(center, kernel, strict=True)):
         if c >= k:

@@ -45,6 +45,8 @@ def require_bytes(needed: int, what: str, advice: str, max_bytes: int | None = N
 
 def human(count: float) -> str:
     """Bytes in a unit that people read."""
+    if count >= 1e18:
+        return "more than a million TB"
     for unit in ("bytes", "kB", "MB", "GB"):
         if count < 1000:
             return f"{count:.0f} {unit}" if unit == "bytes" else f"{count:.1f} {unit}"

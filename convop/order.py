@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import scipy.sparse
 
+from .arguments import is_one_of
 from .convolution import Convolution
 from .errors import GeometryError, ShapeError
 from .foreign import as_operator
@@ -132,7 +133,7 @@ def _require_chain(operators: tuple[Operator, ...], by: str) -> None:
         raise GeometryError(
             "optimal_order needs operators that have a matrix, at least one; wrap matrices, not functions"
         )
-    if by not in ("flops", "nnz"):
+    if not is_one_of(by, ("flops", "nnz")):
         raise GeometryError(f"by must be 'flops' or 'nnz', got {by!r}")
     for left, right in pairwise(operators):
         if left.shape[1] != right.shape[0]:

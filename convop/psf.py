@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from .arguments import Shape, as_sequence, as_shape
 from .errors import GeometryError
+from .memory import require_bytes
 
 Kernel = NDArray[np.floating]
 
@@ -89,7 +90,7 @@ def moffat(size: int | Sequence[int], fwhm: float, beta: float) -> Kernel:
     0.5
     """
     shape = _shape(size)
-    width, power = _positive("fwhm", fwhm), _positive("beta", beta)
+    width, power = _positive("fwhm", fwhm), _positive("beta", beta, 0.01)
     scale = width / (2 * math.sqrt(math.expm1(math.log(2) / power)))
     squared_radius = sum(_squared_offsets(shape))
     return _unit_sum((1 + squared_radius / scale**2) ** -power)
@@ -123,6 +124,7 @@ def disk(radius: float) -> Kernel:
     """
     radius = _positive("radius", radius)
     half = _half_size(radius)
+    _require_room((2 * half + 1, 2 * half + 1))
     edges = np.concatenate([[0.0], np.arange(half + 1) + 0.5])
     quarter = _quarter_disk(radius, edges[:-1, None], edges[1:, None], edges[None, :-1], edges[None, 1:])
     quarter[0, :] *= 2  # the pixels on an axis reach to both sides of it
@@ -164,6 +166,7 @@ def motion(length: float, angle: float) -> Kernel:
     length = _positive("length", length)
     cosine, sine = _direction(angle)
     half = _half_size(max(length * abs(cosine) + abs(sine), length * abs(sine) + abs(cosine)) / 2)
+    _require_room((2 * half + 1, 2 * half + 1))
     edges = np.arange(-half, half + 2) - 0.5
     breaks = _bar_breaks(length, cosine, sine, edges)
     middle, width = (breaks[1:] + breaks[:-1]) / 2, np.diff(breaks)
@@ -234,11 +237,20 @@ def _unit_sum(kernel: Kernel) -> Kernel:
 
 def _shape(size: int | Sequence[int]) -> Shape:
     """One length for each axis; a lone int is a square."""
-    return as_shape((size, size) if as_sequence(size) is None else size, "size")
+    shape = as_shape((size, size) if as_sequence(size) is None else size, "size")
+    _require_room(shape)
+    return shape
 
 
-def _positive(name: str, value: object) -> float:
+def _require_room(shape: Shape) -> None:
+    """Raise MemoryBudgetError unless a kernel of this shape and what it is made of fit into memory."""
+    require_bytes(8 * 8 * math.prod(shape), f"a kernel of {shape} pixels", "give the size in pixels of the picture")
+
+
+def _positive(name: str, value: object, least: float = 1e-9) -> float:
     number = _number(name, value)
+    if 0 < number < least:
+        raise GeometryError(f"{name} is {value!r}, next to nothing; give at least {least:g}")
     if number <= 0:
         raise GeometryError(f"{name} is {value!r}; it has to be greater than 0; give a positive number of pixels")
     return number
@@ -246,7 +258,7 @@ def _positive(name: str, value: object) -> float:
 
 def _number(name: str, value: object) -> float:
     try:
-        number = float(value)  # pyright: ignore[reportArgumentType]
+        number = math.nan if value is np.ma.masked else float(value)  # pyright: ignore[reportArgumentType]
     except (TypeError, ValueError):
         number = math.nan
     if not math.isfinite(number):

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from .arguments import Shape, as_shape, per_axis
+from .arguments import Shape, as_flag, as_shape, per_axis
 from .boundary import canonical_pairs
 from .convolution import Convolution
 from .errors import GeometryError
@@ -104,24 +104,36 @@ def as_convolution(
            [3., 3.]]), 0.258, False)
     """
     operator = as_operator(M)
-    source, ndim = as_shape(in_shape), len(as_shape(in_shape)) - bool(channels)
+    channels = as_flag(channels, "channels")
+    source, ndim = as_shape(in_shape), len(as_shape(in_shape)) - channels
     if ndim < 1:
         raise GeometryError(f"with channels=True in_shape is (C_in, *spatial), got {source}; give a spatial axis")
     steps = per_axis(stride, ndim, "stride", 1)
     taps = None if kernel_shape is None else per_axis(kernel_shape, ndim, "kernel_shape", 1)
-    target = _out_shape(operator, source, out_shape, bool(channels), steps, taps)
+    target = _out_shape(operator, source, out_shape, channels, steps, taps)
     if operator.shape != (math.prod(target), math.prod(source)):
         raise GeometryError(
             f"the operator has shape {operator.shape}, in_shape {source} and out_shape {target} need "
             f"{(math.prod(target), math.prod(source))}; give shapes that fit"
         )
+    _require_in_reach(taps, source[-ndim:], target[-ndim:], steps)
     axes = [
         Axis(*each) for each in zip(source[-ndim:], target[-ndim:], steps, canonical_pairs(boundary, ndim), strict=True)
     ]
     matrix = operator.tosparse(max_bytes=max_bytes) if operator.explicit else operator.toarray(max_bytes=max_bytes)
     entries = Entries.of(matrix, target, source, ndim)
-    found = nearest(entries, axes, taps, bool(channels))
-    return Recognised(*found, _structure(entries, axes, found, taps, bool(channels)))
+    found = nearest(entries, axes, taps, channels)
+    return Recognised(*found, _structure(entries, axes, found, taps, channels))
+
+
+def _require_in_reach(taps: Shape | None, source: Shape, target: Shape, steps: Shape) -> None:
+    """Raise GeometryError for a kernel of which most taps could not read the array even where it is folded."""
+    most = tuple(max(100, 3 * (n + m * s)) for n, m, s in zip(source, target, steps, strict=True))
+    if taps is not None and any(k > limit for k, limit in zip(taps, most, strict=True)):
+        raise GeometryError(
+            f"kernel_shape {taps} is far longer than arrays of {source} and {target} samples can tell of; "
+            f"give at most {most}"
+        )
 
 
 def _out_shape(

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from ..arguments import as_int
+from ..arguments import as_flag, as_int
 from ..errors import GeometryError
 from ..operator import Operator
 from .diagnosis import diagnose
@@ -109,7 +109,7 @@ def adjoint(
     trials = as_int(trials, "trials", 1)
     operator = subject(A, in_shape, out_shape, dtype)
     own = operator is A
-    if exact:
+    if as_flag(exact, "exact"):
         operator = _exact(operator)
     vectors = (Integers if exact else Gaussian)(generator(rng), operator.dtype)
     pairing = Pairing(operator, vectors)

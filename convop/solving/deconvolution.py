@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..arguments import Shape, per_axis
+from ..arguments import Shape, is_one_of, per_axis
 from ..convolution import Convolution
 from ..dtypes import as_coefficients, as_signal
 from ..errors import GeometryError
@@ -14,6 +14,7 @@ from .deconvolution_axes import Axes
 from .deconvolution_weight import weight
 from .door import WORST_FIRST, solve
 from .elsewhere import or_elsewhere
+from .priors import known_prior
 from .solution import Solution
 
 # The relative duality gap at which pictures no longer change by what an eye or a PSNR tells.
@@ -88,7 +89,8 @@ def deconvolve(
     kernels = list(axes.inside(taps)) if taps.ndim > axes.spatial else [taps]
     blurs = [blur_of(each, shape, boundary, center) for each in kernels]
     solution = _solved(blurs, kernels, values, int(axes.channel is not None), options)
-    seen = solution.x[(..., *frame_of(kernels[0].shape, center, shape))] if boundary == UNKNOWN else solution.x
+    unknown = is_one_of(boundary, [UNKNOWN])
+    seen = solution.x[(..., *frame_of(kernels[0].shape, center, shape))] if unknown else solution.x
     reason = "; ".join(filter(None, [solution.reason, *said, about_the_sum(kernels)]))
     x, scene = _like(np.asarray(image), axes.outside(seen)), axes.outside(solution.x)
     return replace(solution, x=x, scene=scene, reason=reason)
@@ -152,7 +154,7 @@ def blur_of(kernel: NDArray, shape: Shape, boundary: Any, center: Any) -> Convol
             f"picture saw less than all of it; cut margins off the kernel where it is next to nothing, or give more "
             f"of the picture"
         )
-    if boundary != UNKNOWN:
+    if not is_one_of(boundary, [UNKNOWN]):
         return Convolution(kernel, shape, boundary=boundary, center=center)
     Convolution(kernel, shape, center=center)  # refuses a center that is none of the kernel's taps
     return Convolution(kernel, tuple(n + k - 1 for n, k in zip(shape, kernel.shape, strict=True)), mode="valid")
@@ -164,7 +166,7 @@ def with_defaults(options: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
     if "prior" not in asked:
         why = "prior 'tv', since pictures are smooth between edges and it keeps the edges"
         return {"prior": "tv", "tol": PICTURE_TOLERANCE, **asked}, [why]
-    if asked["prior"] == "tikhonov" and "regularizer" not in asked:
+    if known_prior(asked["prior"]) == "tikhonov" and "regularizer" not in asked:
         return asked | {"regularizer": "gradient"}, ["regularizer 'gradient', so that an even picture costs nothing"]
     return asked, []
 

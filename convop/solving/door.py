@@ -9,13 +9,13 @@ import numpy as np
 
 from .._optional import require
 from ..affine import Affine
-from ..arguments import Shape
+from ..arguments import Shape, as_flag, as_number
 from ..dtypes import as_signal
 from ..errors import DTypeError, GeometryError, ShapeError
 from ..foreign import as_operator
 from .elsewhere import or_elsewhere
 from .normal import Watch
-from .priors import PRIORS
+from .priors import PRIORS, known_prior
 from .problem import Problem, as_regularizer
 from .rules import RULES, Rule
 from .solution import Solution
@@ -112,9 +112,7 @@ def solve(
     if isinstance(A, Affine):
         A, b = A.linear, as_signal(b, A.linear.dtype) - A.offset
     operator = as_operator(A)
-    minimise = PRIORS.get(prior)
-    if minimise is None:
-        raise GeometryError(f"unknown prior {prior!r}; use one of {', '.join(map(repr, PRIORS))}")
+    minimise = PRIORS[known_prior(prior)]
     problem = Problem(operator, as_regularizer(regularizer, operator))
     data, batch = as_data(b, operator)
     rule = as_rule(alpha)
@@ -125,9 +123,10 @@ def solve(
     if data.dtype.kind == "c" and problem.dtype.kind != "c":  # complex all through, so that no half spectrum is taken
         problem = Problem(operator * np.complex64(1), problem.L)
     start = None if x0 is None else _as_start(x0, problem, data)
-    with progress_bar(progress) as bar:
+    with progress_bar(as_flag(progress, "progress")) as bar:
         task = Task(
-            problem, data, batch, method, as_tolerance(tol), as_steps(maxiter), start, nonneg, as_noise(noise),
+            problem, data, batch, method, as_tolerance(tol), as_steps(maxiter), start, as_flag(nonneg, "nonneg"),
+            as_noise(noise),
             _watch(callback, bar, (*batch, *operator.in_shape), operator.in_shape),
         )  # fmt: skip
         if not isinstance(rule, Rule):
@@ -145,19 +144,15 @@ def as_rule(alpha: Any) -> float | Rule:
         for rule in RULES:
             if rule.name == alpha:
                 return rule
-    elif np.ndim(alpha) == 0 and not isinstance(alpha, (complex, np.complexfloating)):
-        number = float(alpha)
-        if 0 <= number < float("inf"):
-            return number
-    raise GeometryError(f"alpha={alpha!r} is no weight and no rule; {needed}")
+        raise GeometryError(f"alpha={alpha!r} is no rule; {needed}")
+    try:
+        return as_number(alpha, "alpha", 0)
+    except GeometryError:
+        raise GeometryError(f"alpha={alpha!r} is no weight and no rule; {needed}") from None
 
 
 def as_noise(noise: Any) -> float | None:
-    if noise is None:
-        return None
-    if isinstance(noise, (bool, complex)) or np.ndim(noise) != 0 or not 0 <= float(noise) < float("inf"):
-        raise GeometryError(f"noise is a standard deviation, a number that is not negative, got {noise!r}")
-    return float(noise)
+    return None if noise is None else as_number(noise, "noise, a standard deviation,", 0)
 
 
 def _as_start(x0: Any, problem: Problem, data: Any) -> Any:

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..arguments import Shape, as_sequence, as_shape, per_axis
+from ..arguments import Shape, as_sequence, as_shape, is_one_of, per_axis
 from ..convolution import Convolution
 from ..differences import gradient
 from ..errors import GeometryError, ShapeError
@@ -13,6 +13,7 @@ from ..foreign import as_operator
 from ..operator import Operator
 from .deconvolution import UNKNOWN, as_picture, frame_of
 from .door import solve
+from .priors import known_prior
 from .solution import Solution
 
 CHUNK = 2**24  # samples in the air at once
@@ -72,12 +73,12 @@ def estimate_kernel(
     if any(k > n for k, n in zip(taps, shape, strict=True)):
         raise GeometryError(f"a kernel of size {taps} is larger than the pictures of shape {shape}; give a smaller one")
     blank = np.zeros(taps, np.result_type(scene, picture))
-    same = Convolution(blank, shape, boundary="zero" if boundary == UNKNOWN else boundary, center=center)
-    whole = Convolution(blank, shape, mode="valid") if boundary == UNKNOWN else same
+    same = Convolution(blank, shape, boundary="zero" if is_one_of(boundary, [UNKNOWN]) else boundary, center=center)
+    whole = Convolution(blank, shape, mode="valid") if is_one_of(boundary, [UNKNOWN]) else same
     U = whole.kernel_operator(scene)
     b = _compared(picture, scene.shape, U.out_shape, taps, center)
     options = {"alpha": 0, "prior": "tikhonov", **solve_options}
-    if options["prior"] == "tv" and options.get("regularizer") is None:
+    if known_prior(options["prior"]) == "tv" and options.get("regularizer") is None:
         options["regularizer"] = gradient(taps, dtype=np.finfo(blank.dtype).dtype)
     if isinstance(options["alpha"], str) or not (options.get("nonneg") or options["prior"] in ("tv", "l1")):
         return solve(U, b, **options)

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse.linalg import LinearOperator
 
+from ..arguments import as_number, is_one_of
 from ..errors import GeometryError
 from ..foreign import as_operator
 from ..spectrum.kinds import NoClosedForm
@@ -93,10 +94,8 @@ def preconditioner(A: Any, alpha: float, kind: str = "auto") -> Preconditioner:
     0
     """
     problem = Problem(as_operator(A))
-    number = float(alpha) if isinstance(alpha, (int, float, np.integer, np.floating)) else math.nan
-    if not 0 <= number < math.inf:
-        raise GeometryError(f"alpha={alpha!r} is no weight; give a number, 0 or more")
-    if kind not in ("auto", *KINDS):
+    number = as_number(alpha, "alpha, a weight,", 0)
+    if not is_one_of(kind, ("auto", *KINDS)):
         raise GeometryError(f"unknown kind {kind!r}; use 'auto' or one of {', '.join(map(repr, KINDS))}")
     prepared = Prepared(problem)
     if kind == "auto":

@@ -1,7 +1,9 @@
 """What stands for each `prior` of `solve`."""
 
 from collections.abc import Callable
+from typing import Any
 
+from ..arguments import is_one_of
 from ..errors import GeometryError
 from . import nonnegative, poisson, sparse_prior, tikhonov, total_variation, truncated
 from .task import Found, Task
@@ -28,3 +30,10 @@ PRIORS: dict[str, Callable[[Task, float], Found]] = {
     "poisson": poisson.minimise,
     "truncated": _truncated,
 }
+
+
+def known_prior(name: Any) -> str:
+    """The name of a prior; GeometryError for any other."""
+    if not is_one_of(name, PRIORS):
+        raise GeometryError(f"unknown prior {name!r}; use one of {', '.join(map(repr, PRIORS))}")
+    return name

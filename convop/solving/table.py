@@ -1,5 +1,6 @@
 """Which method solves the normal equations: the first in the table that nothing keeps from it."""
 
+from ..arguments import is_one_of
 from ..errors import GeometryError
 from . import diagonal, frame, krylov, levinson, pinned, same, separable
 from .normal import Method
@@ -19,9 +20,9 @@ METHODS: tuple[Method, ...] = (
 
 def choose(problem: Problem, alpha: float, name: str = "auto") -> Method:
     """The method for a problem: the one named, or the first that can serve."""
-    if name == "auto":
+    if is_one_of(name, ["auto"]):
         return next(method for method in METHODS if method.obstacle(problem, alpha) is None)
-    named = next((method for method in METHODS if method.name == name), None)
+    named = next((method for method in METHODS if is_one_of(name, [method.name])), None)
     if named is None:
         raise GeometryError(f"unknown method {name!r}; use 'auto' or one of {', '.join(m.name for m in METHODS)}")
     obstacle = named.obstacle(problem, alpha)

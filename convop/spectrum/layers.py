@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..arguments import as_int
+from ..arguments import as_int, as_number
 from ..convolution import Convolution
 from ..errors import GeometryError, NotConverged
 from ..foreign import as_operator
@@ -68,6 +68,7 @@ def clip(A: Any, bound: float, *, tol: float = 1e-3, maxiter: int = 500) -> Conv
     layer, most = _layer(A), float(inverse.as_ratio(bound, "bound"))
     if most == 0:
         raise GeometryError("bound must be greater than 0, got 0; 0 * A has norm 0")
+    tol = as_number(tol, "tol", 0)
     around, size = periodic(layer), 0.0
     for _ in range(as_int(maxiter, "maxiter", 1)):
         circulant = as_circulant(around)

@@ -60,7 +60,7 @@ class Lifted(Operator):
     """
 
     def __init__(self, blocks: Iterable[Iterable[Operator]], groups: int = 1) -> None:
-        self.blocks: Grid = tuple(tuple(map(as_operator, row)) for row in blocks)
+        self.blocks: Grid = tuple(tuple(map(as_operator, row)) for row in _rows(blocks))
         widths = {len(row) for row in self.blocks}
         if len(widths) != 1 or 0 in widths:
             raise GeometryError(f"a grid has rows of one length, at least 1, got rows of {sorted(widths)} blocks")
@@ -225,6 +225,14 @@ def _grid(rows: Sequence[Sequence[Operator]], groups: int) -> Lifted:
     """A grid in `groups` where the blocks that are not zero allow it."""
     grid = Lifted(rows)
     return Lifted(rows, groups) if groups > 1 and respects(grid.mask, groups) else grid
+
+
+def _rows(blocks: Any) -> list[list[Any]]:
+    """The rows of a grid as lists."""
+    try:
+        return [list(row) for row in blocks]
+    except TypeError:
+        raise GeometryError(f"a grid is rows of operators, got {blocks!r}; write [[A, B], [C, D]]") from None
 
 
 def _require_shapes(block: Operator, in_shape: Shape, out_shape: Shape, o: int, i: int) -> None:
