@@ -44,7 +44,7 @@ class Convolution(Operator):
         The kernel tap that sits on the output sample in mode "same", `(k - 1) // 2` by default.
     stride, dilation : int or tuple of int
         Step between outputs; spacing of the taps.
-    method : {"auto", "direct", "fft", "sparse"}
+    method : {"auto", "direct", "fft", "sparse", "gemm", "separable"}
         How it is applied.
 
     Raises
@@ -140,7 +140,8 @@ class Convolution(Operator):
         if values.shape != self.kernel.shape:
             raise GeometryError(f"with_kernel needs a kernel of shape {self.kernel.shape}, got {values.shape}")
         weight = self._ordered(values).reshape(self.geometry.weight_shape)
-        return Convolution.of(self.geometry, weight, self.convention, self._asked)
+        method = plan.kept(self._asked, self.geometry, weight)
+        return Convolution.of(self.geometry, weight, self.convention, method)
 
     def kernel_operator(self, x: ArrayLike) -> Operator:
         """The convolution of a fixed signal as a linear map of the kernel; its adjoint is the weight gradient.

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .algebra import Identity, product_rule, sum_rule
+from .apply import plan
 from .boundary import Pair
 from .coincidence import coincides, differing
 from .composing import blocks, compose
@@ -110,7 +111,7 @@ def _with_composed_kernel(
     geometry: Geometry, outer: Convolution, inner: Convolution, history: tuple[Fusion, ...] = ()
 ) -> Convolution:
     geometry, weight = compose(geometry, outer, inner)
-    method = outer._asked if outer._asked == inner._asked else "auto"
+    method = plan.kept(outer._asked, geometry, weight) if outer._asked == inner._asked else "auto"
     return Convolution.of(geometry, weight, outer.convention, method, history)
 
 
@@ -121,7 +122,7 @@ def add_kernels(a: Convolution, b: Convolution) -> Any:
     if geometry is None or geometry.taps > WORTH_UNITING * (a.geometry.taps + b.geometry.taps):
         return NotImplemented
     weight = _embedded(a, geometry) + _embedded(b, geometry)
-    method = a._asked if a._asked == b._asked else "auto"
+    method = plan.kept(a._asked, geometry, weight) if a._asked == b._asked else "auto"
     return Convolution.of(geometry, weight, a.convention, method)
 
 

@@ -2,10 +2,11 @@
 
 from collections.abc import Callable
 from functools import cache
+from typing import Any
 
 
 @cache
-def compiled(kernel: Callable[..., None]) -> Callable[..., None]:
+def compiled(kernel: Callable[..., Any]) -> Callable[..., Any]:
     """`kernel` as machine code that runs without the interpreter lock."""
     import numba
 

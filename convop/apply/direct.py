@@ -1,60 +1,36 @@
-"""Direct convolution: compiled loops over rows, for kernels of few taps.
+"""Direct convolution: every tap in compiled loops, for kernels of few taps.
 
-The kernel below knows nothing of axes: a tap is an offset into the flat extended array, an output row a start.
-The adjoint is the same kernel: an output phase `e mod stride` of the transposed convolution is a stride-1
-correlation of the zero-extended `y` with the taps that meet that phase, channels swapped.
+Forward and adjoint are correlations by the same loops (`correlate.py`). The adjoint at samples of one residue modulo
+the stride is a correlation of step one of the zero-extended `y` with the taps that meet that residue, reversed and with
+channels swapped. What it finds outside the array is added back to where the boundary took it from.
 Complex numbers go as pairs of real channels, so that the loops are over reals.
 """
 
 import itertools
-import math
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..geometry import Geometry
-from . import complexity, threads
-from .compiled import compiled
-from .extend import extend, fold
+from . import complexity
+from .blocking import Axis, Blocking
+from .extend import fold_onto
 
-CHUNK = 4096  # samples of an output row kept in cache while taps are added to it
+Range = tuple[int, int]
 
 
-def _correlate(x, weight, tap_offsets, row_offsets, step, y, start, stop):
-    """y[b, g, o, row] += sum over c, tap of weight[g, o, c, tap] * x[b, g, c, row_offset + tap_offset + i * step]."""
-    rows, chunks = row_offsets.shape[0], -(-y.shape[4] // CHUNK)
-    for task in range(start, stop):
-        batch, row, begin = task // (rows * chunks), task // chunks % rows, task % chunks * CHUNK
-        size = min(CHUNK, y.shape[4] - begin)
-        base = row_offsets[row] + begin * step
-        for g in range(weight.shape[0]):
-            for o in range(weight.shape[1]):
-                out = y[batch, g, o, row, begin : begin + size]
-                for c in range(weight.shape[2]):
-                    channel = x[batch, g, c]
-                    tap = 0
-                    while tap + 4 <= weight.shape[3]:
-                        w0, w1 = weight[g, o, c, tap], weight[g, o, c, tap + 1]
-                        w2, w3 = weight[g, o, c, tap + 2], weight[g, o, c, tap + 3]
-                        x0 = channel[base + tap_offsets[tap] :]
-                        x1 = channel[base + tap_offsets[tap + 1] :]
-                        x2 = channel[base + tap_offsets[tap + 2] :]
-                        x3 = channel[base + tap_offsets[tap + 3] :]
-                        if step == 1:
-                            for i in range(size):
-                                out[i] += w0 * x0[i] + w1 * x1[i] + w2 * x2[i] + w3 * x3[i]
-                        else:
-                            for i in range(size):
-                                j = i * step
-                                out[i] += w0 * x0[j] + w1 * x1[j] + w2 * x2[j] + w3 * x3[j]
-                        tap += 4
-                    while tap < weight.shape[3]:
-                        w0 = weight[g, o, c, tap]
-                        x0 = channel[base + tap_offsets[tap] :]
-                        for i in range(size):
-                            out[i] += w0 * x0[i * step]
-                        tap += 1
+def applies(geometry: Geometry) -> bool:
+    return True
+
+
+def prepare(geometry: Geometry, weight: NDArray) -> "Prepared":
+    grouped = weight.reshape(geometry.groups, -1, *geometry.weight_shape[1:])
+    if np.iscomplexobj(grouped):
+        grouped = complexity.real_weight(grouped)
+    return Prepared(geometry, np.ascontiguousarray(grouped))
 
 
 @dataclass(frozen=True)
@@ -64,86 +40,101 @@ class Prepared:
     geometry: Geometry
     weight: NDArray
 
+    @cached_property
+    def forward(self) -> Blocking:
+        g = self.geometry
+        axes = [
+            Axis(
+                g.spatial[a], g.padding[a][0], g.out_spatial[a], g.stride[a], g.kernel[a], g.dilation[a],
+                g.extension(a), g.out_spatial[a],
+            )
+            for a in range(g.ndim)
+        ]  # fmt: skip
+        return Blocking(tuple(axes), self.weight)
 
-def applies(geometry: Geometry) -> bool:
-    return True
+    @cached_property
+    def inside(self) -> "Region":
+        """The adjoint at the array's own samples."""
+        g = self.geometry
+        return Region.of(self, tuple((b, b + n) for n, (b, _) in zip(g.spatial, g.padding, strict=True)))
+
+    @cached_property
+    def outside(self) -> tuple[tuple[int, "Region"], ...]:
+        """The adjoint at the samples outside, in slabs: before or after an axis, wherever on the axes that follow."""
+        return tuple((axis, Region.of(self, ranges)) for axis, ranges in _slabs(self.geometry))
 
 
-def prepare(geometry: Geometry, weight: NDArray) -> Prepared:
-    grouped = weight.reshape(geometry.groups, -1, *geometry.weight_shape[1:])
-    if np.iscomplexobj(grouped):
-        grouped = complexity.real_weight(grouped)
-    return Prepared(geometry, np.ascontiguousarray(grouped))
+@dataclass(frozen=True)
+class Region:
+    """The adjoint at extended positions `ranges`: a correlation for each residue of the strides."""
+
+    ranges: tuple[Range, ...]
+    parts: tuple[Blocking, ...]
+    channels: int
+    complete: bool  # whether every sample is some part's
+
+    @classmethod
+    def of(cls, prepared: Prepared, ranges: tuple[Range, ...]) -> "Region":
+        g, swapped = prepared.geometry, prepared.weight.swapaxes(1, 2)
+        residues = [list(_residues(g, axis, *each)) for axis, each in enumerate(ranges)]
+        met = [[(axis, taps) for axis, taps in each if len(taps)] for each in residues]
+        parts = []
+        for combination in itertools.product(*met):
+            axes, taps = zip(*combination, strict=True)
+            block = swapped[np.ix_(*map(np.arange, swapped.shape[:3]), *taps)]
+            parts.append(Blocking(axes, np.ascontiguousarray(block)))
+        channels = swapped.shape[0] * swapped.shape[1]
+        return cls(ranges, tuple(parts), channels, all(map(len, met)) and residues == met)
+
+    def correlate(self, y: NDArray) -> NDArray:
+        """`y` of shape `(batch, channels, *out_spatial)`, real, to `(batch, channels, *ranges)`."""
+        shape = (len(y), self.channels, *(stop - start for start, stop in self.ranges))
+        u = (np.empty if self.complete else np.zeros)(shape, y.dtype)
+        for part in self.parts:
+            part.run(y, u)
+        return u
 
 
 def forward(prepared: Prepared, x: NDArray) -> NDArray:
     """`x` of shape `(batch, C_in, *spatial)` to `(batch, C_out, *out_spatial)`."""
-    geometry, weight = prepared.geometry, prepared.weight
-    extended = extend(geometry, x)
-    starts = [np.arange(k) * d for k, d in zip(geometry.kernel, geometry.dilation, strict=True)]
-    parts = complexity.split(extended)
-    y = _run(parts, weight, starts, geometry.stride, geometry.out_spatial)
+    groups, c_out = prepared.weight.shape[:2]
+    y = np.empty((len(x), groups * c_out, *prepared.geometry.out_spatial), prepared.weight.dtype)
+    prepared.forward.run(complexity.split(x), y)
     return complexity.join(y, x.dtype)
 
 
 def adjoint(prepared: Prepared, y: NDArray) -> NDArray:
     """`y` of shape `(batch, C_out, *out_spatial)` to `(batch, C_in, *spatial)`."""
-    geometry = prepared.geometry
-    swapped = np.ascontiguousarray(prepared.weight.swapaxes(1, 2))
     parts = complexity.split(y)
-    phases = [_phases(geometry, axis) for axis in range(geometry.ndim)]
-    margin = [(max((s.max() for _, s, _ in each if len(s)), default=0)) for each in phases]
-    shape = (len(parts), swapped.shape[0] * swapped.shape[1], *geometry.extended)
-    # Samples that no tap reads (strides longer than the kernel) stay zero.
-    unread = any(len(taps) == 0 for each in phases for _, _, taps in each)
-    u = (np.zeros if unread else np.empty)(shape, parts.dtype)
-    padded = _surround(parts, margin, [-(-e // s) for e, s in zip(geometry.extended, geometry.stride, strict=True)])
-    for phase in itertools.product(*phases):
-        places, shifts, taps = zip(*phase, strict=True)
-        if not all(map(len, taps)):
-            continue
-        target = u[(..., *(slice(p, None, s) for p, s in zip(places, geometry.stride, strict=True)))]
-        starts = [m - shift for m, shift in zip(margin, shifts, strict=True)]
-        block = swapped[np.ix_(*map(np.arange, swapped.shape[:3]), *taps)]
-        target[...] = _run(padded, block, starts, (1,) * geometry.ndim, target.shape[2:])
-    return fold(geometry, complexity.join(u, y.dtype))
+    x = prepared.inside.correlate(parts)
+    for axis, slab in prepared.outside:
+        fold_onto(prepared.geometry, slab.correlate(parts), axis, slab.ranges[axis][0], x)
+    return complexity.join(x, y.dtype)
 
 
-def _phases(geometry: Geometry, axis: int) -> list[tuple[int, NDArray[np.intp], NDArray[np.intp]]]:
-    """For each residue of the extended axis modulo the stride: the shifts `(t d - residue) / s` and taps `t`."""
-    s, offsets = geometry.stride[axis], np.arange(geometry.kernel[axis]) * geometry.dilation[axis]
-    residues = range(min(s, geometry.extended[axis]))
-    meets = [np.flatnonzero(offsets % s == residue) for residue in residues]
-    return [(r, (offsets[taps] - r) // s, taps) for r, taps in zip(residues, meets, strict=True)]
+def _residues(geometry: Geometry, axis: int, start: int, stop: int) -> Iterator[tuple[Axis, NDArray[np.intp]]]:
+    """For each residue modulo the stride: the correlation that makes its samples from `start` to `stop`, and its taps.
+
+    A tap `t` meets position `e` where the stride divides `e - t d`, and reads `y` at the quotient.
+    """
+    s, d, k = geometry.stride[axis], geometry.dilation[axis], geometry.kernel[axis]
+    for first in range(start, min(start + s, stop)):
+        taps = np.flatnonzero((first - np.arange(k) * d) % s == 0)[::-1]
+        places = (first - taps * d) // s
+        yield Axis(
+            geometry.out_spatial[axis], -int(places[0]) if len(taps) else 0, -(-(stop - first) // s), 1,
+            len(taps), int(places[1] - places[0]) if len(taps) > 1 else 1, None,
+            stop - start, first - start, s,
+        ), taps  # fmt: skip
 
 
-def _surround(y: NDArray, before: list[int], sizes: list[int]) -> NDArray:
-    """`y` with zeros around it: `before` on the left of each spatial axis, and up to `sizes` from its start on."""
-    ndim = len(before)
-    padded = np.zeros((*y.shape[:-ndim], *map(sum, zip(before, sizes, strict=True))), y.dtype)
-    padded[(..., *(slice(b, b + n) for b, n in zip(before, y.shape[-ndim:], strict=True)))] = y
-    return padded
-
-
-def _run(x: NDArray, weight: NDArray, starts: list[NDArray], stride: tuple[int, ...], out: tuple[int, ...]) -> NDArray:
-    """Correlate `(batch, channels, *sizes)` with taps that start at `starts` along each axis."""
-    groups, c_out, c_in = weight.shape[:3]
-    sizes = x.shape[2:]
-    pitch = [math.prod(sizes[axis + 1 :]) for axis in range(len(sizes))]
-    taps = _outer_sum([start * p for start, p in zip(starts, pitch, strict=True)])
-    rows = _outer_sum([np.arange(m) * s * p for m, s, p in zip(out[:-1], stride, pitch, strict=False)])
-    y = np.zeros((x.shape[0], groups, c_out, len(rows), out[-1]), x.dtype)
-    threads.share(
-        compiled(_correlate), x.shape[0] * len(rows) * -(-out[-1] // CHUNK), y.size * c_in * len(taps),
-        np.ascontiguousarray(x).reshape(x.shape[0], groups, c_in, math.prod(sizes)),
-        np.ascontiguousarray(weight).reshape(groups, c_out, c_in, -1), taps, rows, stride[-1], y,
-    )  # fmt: skip
-    return y.reshape(x.shape[0], groups * c_out, *out)
-
-
-def _outer_sum(parts: list[NDArray]) -> NDArray[np.int64]:
-    """All sums of one entry of each part, the last part fastest."""
-    total = np.zeros(1, np.int64)
-    for part in parts:
-        total = np.add.outer(total, part).ravel()
-    return total
+def _slabs(geometry: Geometry) -> Iterator[tuple[int, tuple[Range, ...]]]:
+    """Disjoint boxes that hold every sample outside: beside one axis, inside on those before, anywhere on the rest."""
+    inside = [(b, b + n) for n, (b, _) in zip(geometry.spatial, geometry.padding, strict=True)]
+    extended = [(0, size) for size in geometry.extended]
+    for axis in range(geometry.ndim):
+        position = geometry.extension(axis).position
+        first, last = inside[axis]
+        for side in (position[position < first], position[position >= last]):
+            if len(side):
+                yield axis, (*inside[:axis], (int(side[0]), int(side[-1]) + 1), *extended[axis + 1 :])

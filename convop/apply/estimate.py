@@ -1,6 +1,5 @@
 """How large a convolution's sparse matrix will be, counted without building it."""
 
-import itertools
 import math
 from dataclasses import dataclass
 from typing import cast
@@ -9,10 +8,11 @@ import numpy as np
 import scipy.sparse
 from numpy.typing import NDArray
 
+from ..arguments import is_one_of
 from ..errors import GeometryError
 from ..geometry import Geometry
 from ..memory import human
-from .patterns import axis_patterns, touched
+from .patterns import Layout, inside, widths
 
 FORMATS = ("csr", "csc", "coo")
 
@@ -37,7 +37,7 @@ class Estimate:
         cls, shape: tuple[int, int], nnz: int, dtype: np.dtype, format: str = "csr", exact: bool = True
     ) -> "Estimate":
         """The size of a matrix with `nnz` entries in one of `FORMATS`."""
-        if format not in FORMATS:
+        if not is_one_of(format, FORMATS):
             raise GeometryError(f"estimate knows the formats {', '.join(FORMATS)}, got {format!r}")
         index = index_dtype(shape, nnz)
         pointers = {"csr": shape[0] + 1, "csc": shape[1] + 1, "coo": nnz}[format]
@@ -77,7 +77,7 @@ def count(geometry: Geometry, weight: NDArray) -> int:
         return support[:, :, *(0,) * geometry.ndim].size * math.prod(
             _count_columns(geometry, axis) for axis in range(geometry.ndim)
         )
-    return _count_patterns(geometry, support)
+    return _count_kinds(geometry, support)
 
 
 def widest(geometry: Geometry) -> tuple[int, int]:
@@ -121,16 +121,15 @@ def _present(geometry: Geometry, axis: int) -> NDArray[np.intp]:
 
 
 def _count_columns(geometry: Geometry, axis: int) -> int:
-    patterns = axis_patterns(geometry, axis)
-    return int(np.array([len(each.columns) for each in patterns.classes])[patterns.label].sum())
+    first, last = inside(geometry, axis)
+    return int(widths(geometry, axis).sum()) + (last - first) * geometry.kernel[axis]
 
 
-def _count_patterns(geometry: Geometry, support: NDArray[np.bool_]) -> int:
-    """Taps merge and some are zero: count each row pattern and multiply by the rows that have it."""
-    axes = [axis_patterns(geometry, axis) for axis in range(geometry.ndim)]
-    numbered = (zip(each.classes, np.bincount(each.label, minlength=len(each.classes)), strict=True) for each in axes)
-    present, total = support.astype(np.float32), 0
-    for combination in itertools.product(*numbered):
-        classes, multiples = zip(*combination, strict=True)
-        total += int(touched(present, classes).sum()) * math.prod(map(int, multiples))
-    return total
+def _count_kinds(geometry: Geometry, support: NDArray[np.bool_]) -> int:
+    """Taps merge and some are zero: count a row of each kind and multiply by the rows that are like it."""
+    layout = Layout.of(geometry)
+    total = layout.row_counts(support).reshape(geometry.channels_out, *layout.axes["runs"]).sum(axis=0).astype(object)
+    for axis in reversed(range(geometry.ndim)):
+        runs = layout.of_axis(axis)
+        total = total @ (runs["last"] - runs["first"]).astype(object)
+    return int(total)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from ..geometry import Geometry
+from ..geometry import Extension, Geometry
 
 
 def extend(geometry: Geometry, x: NDArray, axes: Sequence[int] | None = None) -> NDArray:
@@ -22,6 +22,21 @@ def fold(geometry: Geometry, u: NDArray, axes: Sequence[int] | None = None) -> N
     return u
 
 
+def fold_onto(geometry: Geometry, u: NDArray, axis: int, start: int, x: NDArray) -> None:
+    """Add to `x` what a slab outside of `axis` comes to: it starts there at extended position `start`.
+
+    On the axes before it holds the array's own samples, on those that follow every extended one.
+    """
+    source = np.moveaxis(fold(geometry, u, range(axis + 1, geometry.ndim)), axis - geometry.ndim, 0)
+    target = np.moveaxis(x, axis - geometry.ndim, 0)
+
+    def add(position: int, index: int, weight: int) -> None:
+        if 0 <= position - start < len(source):
+            target[index] += weighted(source[position - start], weight)
+
+    combine(geometry.extension(axis), add)
+
+
 def _inside(geometry: Geometry, axis: int) -> tuple[slice, slice]:
     """Where the array's own samples stand: in the extended axis and in the array."""
     before, after = geometry.padding[axis]
@@ -30,16 +45,16 @@ def _inside(geometry: Geometry, axis: int) -> tuple[slice, slice]:
     return slice(first + before, last + before), slice(first, last)
 
 
-def _combine(geometry: Geometry, axis: int, add: Callable[[int, int, int], None]) -> None:
+def combine(extension: Extension, add: Callable[[int, int, int], None]) -> None:
     """Call `add(position, index, weight)` for every term of every sample outside."""
-    extension = geometry.extension(axis)
     for position, indices, weights in zip(extension.position, extension.index, extension.weight, strict=True):
         for index, weight in zip(indices, weights, strict=True):
             if weight:
                 add(position, index, weight)
 
 
-def _weighted(x: NDArray, weight: int) -> NDArray:
+def weighted(x: NDArray, weight: int) -> NDArray:
+    """`x` times an integer, in its own type."""
     return x if weight == 1 else x * x.dtype.type(weight)
 
 
@@ -60,9 +75,9 @@ def _extend_axis(geometry: Geometry, x: NDArray, axis: int) -> NDArray:
     target[ours] = source[theirs]
 
     def add(position: int, index: int, weight: int) -> None:
-        target[position] += _weighted(source[index], weight)
+        target[position] += weighted(source[index], weight)
 
-    _combine(geometry, axis, add)
+    combine(geometry.extension(axis), add)
     return extended
 
 
@@ -74,7 +89,7 @@ def _fold_axis(geometry: Geometry, u: NDArray, axis: int) -> NDArray:
     target[theirs] = source[ours]
 
     def add(position: int, index: int, weight: int) -> None:
-        target[index] += _weighted(source[position], weight)
+        target[index] += weighted(source[position], weight)
 
-    _combine(geometry, axis, add)
+    combine(geometry.extension(axis), add)
     return folded

@@ -107,7 +107,15 @@ def _is_torus(geometry: Geometry, axis: int) -> bool:
 def cost(geometry: Geometry, weight: NDArray) -> float:
     """Predicted ns of one application: of the whole, or of the best blocks."""
     lengths = best_blocks(geometry, weight)
-    return _whole_cost(geometry, weight) if lengths is None else _blocks_cost(geometry, weight, lengths)
+    return whole_cost(geometry, weight) if lengths is None else blocks_cost(geometry, weight, lengths)
+
+
+def how(geometry: Geometry, weight: NDArray) -> str:
+    """What it does, in words."""
+    lengths = best_blocks(geometry, weight)
+    if lengths is not None:
+        return f"transforms of blocks of {'x'.join(map(str, lengths))} (overlap-save), the kernel's kept"
+    return f"a transform of about {'x'.join(map(str, least_lengths(geometry)))}, the kernel's kept"
 
 
 def best_blocks(geometry: Geometry, weight: NDArray) -> tuple[int, ...] | None:
@@ -116,18 +124,18 @@ def best_blocks(geometry: Geometry, weight: NDArray) -> tuple[int, ...] | None:
         return None
 
     def price(lengths: tuple[int, ...]) -> float:
-        return _blocks_cost(geometry, weight, lengths)
+        return blocks_cost(geometry, weight, lengths)
 
     best = min(overlap_save.candidates(geometry, real=weight.dtype.kind == "f"), key=price)
-    return best if price(best) < _whole_cost(geometry, weight) else None
+    return best if price(best) < whole_cost(geometry, weight) else None
 
 
-def _whole_cost(geometry: Geometry, weight: NDArray) -> float:
+def whole_cost(geometry: Geometry, weight: NDArray) -> float:
     size = math.prod(least_lengths(geometry))
     return _transform_cost(geometry, weight, size) / transform_workers(size) ** 0.5
 
 
-def _blocks_cost(geometry: Geometry, weight: NDArray, lengths: tuple[int, ...]) -> float:
+def blocks_cost(geometry: Geometry, weight: NDArray, lengths: tuple[int, ...]) -> float:
     number = math.prod(overlap_save.counts(geometry, lengths))
     each = constants().block + _transform_cost(geometry, weight, math.prod(lengths))
     return number * each / threads.count() ** 0.5

@@ -5,12 +5,15 @@ the figures in a file of the user's cache folder; operators made afterwards, in 
 planned with them. The environment variable CONVOP_MACHINE overrides: a path of such a file, or "default".
 """
 
+import contextvars
 import dataclasses
 import functools
 import json
 import math
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,12 +21,16 @@ from ..errors import GeometryError
 
 VARIABLE = "CONVOP_MACHINE"
 
+_unkept: "Constants | None" = None
+
 
 @dataclass(frozen=True)
 class Constants:
     """Nanoseconds of one thread for float32, unless said otherwise; ratios are what matters."""
 
+    call: float = 15_000.0  # of any application
     multiply_add: float = 0.04  # of compiled loops, in cache
+    product: float = 0.02  # the same of BLAS
     transform: float = 0.3  # there and back, for each real sample and factor of two of their number, in cache
     far: float = 2.5  # how many times longer a transform takes that does not fit the cache
     block: float = 60_000.0  # for each block of overlap-save, on top of its transforms
@@ -31,22 +38,41 @@ class Constants:
     entry: float = 1.5  # of a sparse product, for each stored entry
 
 
+_assumed: contextvars.ContextVar[Constants | None] = contextvars.ContextVar("assumed", default=None)
+
+
 def constants() -> Constants:
     """Those of this machine: from the file that CONVOP_MACHINE names, else measured ones, else the defaults."""
-    return _read(os.environ.get(VARIABLE))
+    return _assumed.get() or _read(os.environ.get(VARIABLE))
+
+
+@contextmanager
+def assumed(values: Constants) -> Iterator[None]:
+    """Within it, `constants()` are these."""
+    token = _assumed.set(values)
+    try:
+        yield
+    finally:
+        _assumed.reset(token)
 
 
 def source() -> str:
     """Where `constants()` come from, in a few words."""
-    named = os.environ.get(VARIABLE)
-    if named is not None:
-        return f"{VARIABLE}={named}"
-    return f"measured on this machine, {kept_at()}" if is_measured() else "built in, not measured on this machine"
+    if is_pinned():
+        return f"{VARIABLE}={os.environ[VARIABLE]}"
+    if _unkept is not None:
+        return f"measured now; {kept_at()} can't be written, so they are not kept"
+    return f"measured, kept in {kept_at()}" if is_measured() else "built in, for none was measured here"
+
+
+def is_pinned() -> bool:
+    """Whether CONVOP_MACHINE says what counts."""
+    return VARIABLE in os.environ
 
 
 def is_measured() -> bool:
-    """Whether a file with this machine's figures can be read."""
-    return _parsed(kept_at()) is not None
+    """Whether there are figures of this machine."""
+    return _unkept is not None or _parsed(kept_at()) is not None
 
 
 def kept_at() -> Path:
@@ -64,8 +90,9 @@ def kept_at() -> Path:
     return Path(folder) / "convop" / f"machine-{hashlib.sha256(here.encode()).hexdigest()[:12]}.json"
 
 
-def keep(measured: Constants) -> Path | None:
-    """Write the figures to the user's cache folder; None if that can't be written to."""
+def keep(measured: Constants) -> None:
+    """Write the figures to the user's cache folder; they hold for this process only if that can't be written to."""
+    global _unkept  # noqa: PLW0603 - one machine a process
     import tempfile
 
     path = kept_at()
@@ -75,11 +102,11 @@ def keep(measured: Constants) -> Path | None:
         with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False, suffix=".part") as part:
             json.dump(dataclasses.asdict(measured), part, indent=2)
         os.replace(part.name, path)
+        _unkept = None
     except OSError:
-        return None
+        _unkept = measured
     finally:
         _read.cache_clear()
-    return path
 
 
 @functools.lru_cache(maxsize=4)
@@ -94,7 +121,7 @@ def _read(named: str | None) -> Constants:
                 f"give a JSON file with the numbers {', '.join(Constants.__dataclass_fields__)}"
             )
         return found
-    return _parsed(kept_at()) or Constants()
+    return _unkept or _parsed(kept_at()) or Constants()
 
 
 def _parsed(path: Path) -> Constants | None:

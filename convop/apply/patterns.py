@@ -1,152 +1,205 @@
-"""The rows of a convolution's matrix as a dictionary of patterns.
+"""What the rows of a convolution's matrix have in common.
 
-Along one axis most outputs see the array alike: the same columns relative to a base, the same taps; only those
-near an edge differ. Such a class of outputs is found for each axis. A class on every axis makes a row pattern
-(columns in ascending order, values from the kernel), and a row is its pattern shifted to its base.
+Along one axis most outputs read the array alike, each `stride` samples after the one before; only those near an edge
+differ. Consecutive outputs that read alike are a run. A row's pattern is made of one run for each axis, and
+the matrix of rows written once and repeated.
 """
 
-import itertools
 import math
 from dataclasses import dataclass
+from functools import reduce
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..geometry import Geometry
-from ..memory import require_bytes
+from . import threads
 
-Ints = NDArray[np.intp]
+Ints = NDArray[np.int64]
+
+# How an axis is read: output `i` reads through tap `t` the extended position `i * stride + t * dilation`. Positions
+# from `low` to `high` are samples `position - before`; the others, in order, are rows of `Outside` from `row` on.
+# Outputs from `inside` to before `beyond` read samples only. Neighbouring samples are `pitch` columns apart. Its `runs`
+# runs start at `first_run`; kinds of lines that differ in the next of them are `period` apart.
+_AXIS = (
+    "taps", "dilation", "stride", "samples", "before", "low", "high", "row", "outputs", "inside", "beyond", "pitch",
+    "first_run", "runs", "period",
+)  # fmt: skip
+AXIS = np.dtype([(name, np.int64) for name in _AXIS])
+# Outputs `first` to `last - 1` read `width` samples each, `step` after those of the output before.
+RUN = np.dtype([(name, np.int64) for name in ("first", "last", "step", "width")])
 
 
 @dataclass(frozen=True)
-class AxisClass:
-    """Outputs of one axis with one pattern: tap `tap[e]` times `weight[e]` enters column `base + columns[place[e]]`."""
+class Outside:
+    """At each position outside stands `sum(weight * x[index])`, of shape `(positions, terms)`."""
 
-    columns: Ints
-    place: Ints
-    tap: Ints
+    index: Ints
     weight: Ints
 
-    @property
-    def one_to_one(self) -> bool:
-        """Whether every column is read by one tap, as it stands."""
-        return len(self.place) == len(self.columns) and bool((self.weight == 1).all())
+    @classmethod
+    def of(cls, geometry: Geometry, axis: int) -> "Outside":
+        """What stands outside `axis`; nothing has weight zero."""
+        low, high = _own(geometry, axis)
+        extension = geometry.extension(axis)
+        shape = (geometry.extended[axis] - (high - low), extension.index.shape[1])
+        index, weight = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
+        row = np.where(extension.position < low, extension.position, extension.position - (high - low))
+        index[row], weight[row] = extension.index, extension.weight
+        return cls(index, weight)
 
-    def contract(self, block: NDArray, axis: int) -> NDArray:
-        """`block` with the taps of `axis` replaced by the columns of this class."""
-        if self.one_to_one:
-            return block.take(self.tap[np.argsort(self.place)], axis)
-        taps = np.moveaxis(block, axis, 0)
-        columns = np.zeros((len(self.columns), *taps.shape[1:]), block.dtype)
-        weight = self.weight.astype(block.dtype).reshape(-1, *(1,) * (taps.ndim - 1))
-        np.add.at(columns, self.place, taps[self.tap] * weight)
-        return np.moveaxis(columns, 0, axis)
-
-    def support(self) -> "AxisClass":
-        """The same places with all weights one, for counting."""
-        return AxisClass(self.columns, self.place, self.tap, np.ones_like(self.weight))
-
-
-@dataclass(frozen=True)
-class AxisPatterns:
-    """The classes of an axis, and for each output its class and its base (the first column it touches)."""
-
-    classes: list[AxisClass]
-    label: Ints
-    base: Ints
+    def padded(self, terms: int) -> tuple[Ints, Ints]:
+        """Index and weight with terms of weight zero added."""
+        if self.index.shape[1] == terms:
+            return self.index, self.weight
+        more = ((0, 0), (0, terms - self.index.shape[1]))
+        return np.pad(self.index, more), np.pad(self.weight, more)
 
 
-def axis_patterns(geometry: Geometry, axis: int) -> AxisPatterns:
-    """Sort the outputs of `axis` into classes; those that read inside the array are one."""
-    k, d = geometry.kernel[axis], geometry.dilation[axis]
-    base = np.arange(geometry.out_spatial[axis]) * geometry.stride[axis] - geometry.padding[axis][0]
-    inside = (base >= 0) & (base + geometry.reach[axis] <= geometry.spatial[axis])
-    edge = int((~inside).sum())
-    require_bytes(
-        64 * edge * k,  # four arrays of ints for each class, and as many bytes to tell it from the others
-        f"sorting the {edge} outputs that read outside axis {axis}, of {k} taps each,",
-        "apply the operator without its matrix, or take a shorter kernel",
-    )
-    label, taps = np.zeros(len(base), np.intp), np.arange(k)
-    classes = [AxisClass(taps * d, taps, taps, np.ones(k, np.intp))] if inside.any() else []
-    known: dict[tuple[bytes, ...], int] = {}
-    for output in np.flatnonzero(~inside).tolist():
-        base[output], edge = _edge_class(geometry, axis, output)
-        key = tuple(array.tobytes() for array in (edge.columns, edge.place, edge.tap, edge.weight))
-        if key not in known:
-            known[key] = len(classes)
-            classes.append(edge)
-        label[output] = known[key]
-    return AxisPatterns(classes, label, base)
+def _own(geometry: Geometry, axis: int) -> tuple[int, int]:
+    """The positions of the extended axis at which the array's own samples stand: from the first to before the last."""
+    before, extended = geometry.padding[axis][0], geometry.extended[axis]
+    return min(max(before, 0), extended), min(max(before + geometry.spatial[axis], 0), extended)
 
 
-def _edge_class(geometry: Geometry, axis: int, output: int) -> tuple[int, AxisClass]:
-    """The base and class of an output that reads outside: where its taps end up through the boundary."""
-    n, (before, _), k = geometry.spatial[axis], geometry.padding[axis], geometry.kernel[axis]
-    position = output * geometry.stride[axis] + np.arange(k) * geometry.dilation[axis]
-    inside = np.flatnonzero((position >= before) & (position < before + n))
+def inside(geometry: Geometry, axis: int) -> tuple[int, int]:
+    """The outputs that read nothing outside: from the first to before the last."""
+    before, s, m = geometry.padding[axis][0], geometry.stride[axis], geometry.out_spatial[axis]
+    first = min(max(-(-before // s), 0), m)
+    last = (geometry.spatial[axis] + before - geometry.reach[axis]) // s + 1
+    return first, min(max(last, first), m)
+
+
+def widths(geometry: Geometry, axis: int) -> Ints:
+    """How many samples each of the outputs reads that are not `inside`."""
+    first, last = inside(geometry, axis)
+    sides = ((0, first), (last, geometry.out_spatial[axis]))
+    return np.concatenate([_widths(geometry, axis, *side) for side in sides])
+
+
+def _widths(geometry: Geometry, axis: int, first: int, last: int) -> Ints:
+    """How many samples each output from `first` to `last - 1` reads, in time that does not grow with taps * outputs.
+
+    A sample that stands at a position is read by outputs in an arithmetic progression. Where it stands at several,
+    those that read it at the next and not already at the one before are added.
+    """
+    if first == last:
+        return np.zeros(0, np.int64)
+    k, d, s = geometry.kernel[axis], geometry.dilation[axis], geometry.stride[axis]
+    common = math.gcd(s, d)
+    period = d // common
+    position, sample = _standing(geometry, axis, first * s, (last - 1) * s + geometry.reach[axis])
+    position, sample = position[position % common == 0], sample[position % common == 0]
+    kind = position // common * pow(s // common, -1, period) % period  # of the outputs, modulo the period
+    low = np.maximum(first, -(((k - 1) * d - position) // s))
+    low += (kind - low) % period
+    high = np.minimum(last - 1, position // s)
+    high -= (high - kind) % period
+    order = np.lexsort((position, kind, sample))
+    sample, kind, low, high = sample[order], kind[order], low[order], high[order]
+    again = (sample[1:] == sample[:-1]) & (kind[1:] == kind[:-1])
+    low[1:] = np.where(again, np.maximum(low[1:], high[:-1] + period), low[1:])
+    read = low <= high
+    change = np.zeros((-(-(last - first) // period) + 1) * period, np.int64)
+    np.add.at(change, low[read] - first, 1)
+    np.add.at(change, high[read] - first + period, -1)
+    return change.reshape(-1, period).cumsum(axis=0).ravel()[: last - first]
+
+
+def _standing(geometry: Geometry, axis: int, first: int, last: int) -> tuple[Ints, Ints]:
+    """Each sample that stands at an extended position from `first` to `last - 1`, and the position."""
+    low, high = _own(geometry, axis)
+    own = np.arange(max(first, low), min(last, high))
     extension = geometry.extension(axis)
-    outside, sample, _ = _lookup(position, extension.position)
-    terms = extension.index.shape[1]
-    column = np.concatenate([position[inside] - before, extension.index[sample].ravel()])
-    tap = np.concatenate([inside, np.repeat(outside, terms)])
-    weight = np.concatenate([np.ones_like(inside), extension.weight[sample].ravel()])
-    real = weight != 0
-    columns, place = np.unique(column[real], return_inverse=True)
-    first = int(columns[0]) if len(columns) else 0
-    return first, AxisClass(columns - first, place, tap[real], weight[real])
-
-
-def _lookup(wanted: Ints, ordered: Ints) -> tuple[Ints, Ints, Ints]:
-    """Which entries of `wanted` stand in `ordered`, and where; and their values."""
-    common, first, second = np.intersect1d(wanted, ordered, assume_unique=True, return_indices=True)
-    return first, second, common
+    row, term = np.nonzero(extension.weight)
+    position = extension.position[row]
+    near = (position >= first) & (position < last)
+    return (
+        np.concatenate([own, position[near]]),
+        np.concatenate([own - geometry.padding[axis][0], extension.index[row, term][near]]),
+    )
 
 
 @dataclass(frozen=True)
-class Patterns:
-    """All row patterns, one after the other: pattern `p` is `offset[start[p]:start[p + 1]]` with its values.
+class Layout:
+    """All axes with their runs, as tables for compiled loops.
 
-    They are ordered by class on the first axis, ..., class on the last axis, output channel.
+    Rows that differ in the last axis only are a line. Lines are of one kind if they have the same output channel
+    and the same run on every axis but the last; kinds are numbered in that order.
     """
 
-    start: NDArray[np.int64]
-    offset: NDArray[np.int64]
-    value: NDArray
+    axes: NDArray  # of AXIS
+    runs: NDArray  # of RUN, those of the first axis first
+    outside: Outside
+
+    @classmethod
+    def of(cls, geometry: Geometry) -> "Layout":
+        from .assembly import split  # loads compiled code
+
+        parts = [Outside.of(geometry, axis) for axis in range(geometry.ndim)]
+        terms = max(part.index.shape[1] for part in parts)
+        outside = Outside(*(np.concatenate(p) for p in zip(*(part.padded(terms) for part in parts), strict=True)))
+        axes, runs, row = np.zeros(geometry.ndim, AXIS), [], 0
+        for axis, part in enumerate(parts):
+            edge = widths(geometry, axis)
+            found = np.zeros(len(edge) + 1, RUN)
+            axes[axis] = _read(geometry, axis, row=row, first_run=sum(map(len, runs)))
+            number = split(axes, axis, outside.index, outside.weight, edge, found)
+            runs.append(found[:number])
+            row += len(part.index)
+        count = np.array([len(each) for each in runs])
+        axes["runs"], axes["period"] = count, [math.prod(count[axis + 1 : -1]) for axis in range(geometry.ndim)]
+        return cls(axes, np.concatenate(runs), outside)
+
+    @property
+    def tables(self) -> tuple[NDArray, NDArray, Ints, Ints]:
+        """What every compiled loop takes first."""
+        return self.axes, self.runs, self.outside.index, self.outside.weight
+
+    def of_axis(self, axis: int) -> NDArray:
+        """The runs of one axis."""
+        first = self.axes[axis]["first_run"]
+        return self.runs[first : first + self.axes[axis]["runs"]]
+
+    @property
+    def leading(self) -> int:
+        """How many kinds of lines an output channel has."""
+        return math.prod(self.axes["runs"][:-1].tolist())
+
+    def row_counts(self, support: NDArray[np.bool_]) -> Ints:
+        """Entries of a row, for each kind of line and run of the last axis."""
+        channels_out, channels_in = support.shape[:2]
+        if support.all():
+            read = reduce(np.multiply.outer, (self.of_axis(axis)["width"] for axis in range(len(self.axes))))
+            return np.tile(channels_in * read.reshape(self.leading, -1), (channels_out, 1))
+        from .assembly import count
+
+        counts = np.empty((channels_out * self.leading, len(self.of_axis(-1))), np.int64)
+        present = support.astype(np.float32).reshape(channels_out, -1)
+        threads.share(count, len(counts), counts.size * present[0].size, *self.tables, present, channels_in, counts)
+        return counts
+
+    def lines(self, geometry: Geometry) -> tuple[Ints, Ints]:
+        """The kind of every line, and by how much its columns lie behind those of the first line of its kind."""
+        kind, base = np.zeros(1, np.int64), np.zeros(1, np.int64)
+        for axis in range(geometry.ndim - 1):
+            runs, pitch = self.of_axis(axis), self.axes[axis]["pitch"]
+            length = runs["last"] - runs["first"]
+            number = np.repeat(np.arange(len(runs)), length)
+            moved = (np.arange(length.sum()) - runs["first"][number]) * runs["step"][number] * pitch
+            kind = np.add.outer(kind * len(runs), number).ravel()
+            base = np.add.outer(base, moved).ravel()
+        output = np.arange(geometry.channels_out)
+        group = output // (geometry.channels_out // geometry.groups)
+        first = group * (geometry.channels_in // geometry.groups) * math.prod(geometry.spatial)
+        return np.add.outer(output * self.leading, kind).ravel(), np.add.outer(first, base).ravel()
 
 
-def touched(support: NDArray, combination: tuple[AxisClass, ...]) -> NDArray[np.bool_]:
-    """Which columns of a pattern are read by a tap whose weight is not zero: `(C_out, C_in/groups, *columns)`."""
-    for axis, each in enumerate(combination):
-        support = each.support().contract(support, axis + 2)
-    return support > 0
-
-
-def row_patterns(geometry: Geometry, weight: NDArray, axes: list[AxisPatterns]) -> Patterns:
-    """The dictionary of rows. A tap whose weight is zero has no entry."""
-    support = (weight != 0).astype(np.float32)
-    pitch = [math.prod(geometry.spatial[axis + 1 :]) for axis in range(geometry.ndim)]
-    channel = np.arange(weight.shape[1]) * math.prod(geometry.spatial)
-    counts, offsets, values = [np.zeros(1, np.int64)], [], []
-    for combination in itertools.product(*(each.classes for each in axes)):
-        offset, value = channel, weight
-        for axis, (each, step) in enumerate(zip(combination, pitch, strict=True)):
-            offset = np.add.outer(offset, each.columns * step)
-            value = each.contract(value, axis + 2)
-        entries = touched(support, combination)
-        counts.append(entries.reshape(weight.shape[0], -1).sum(axis=1))
-        offsets.append(np.broadcast_to(offset, entries.shape)[entries])
-        values.append(value[entries])
-    return Patterns(np.cumsum(np.concatenate(counts)), np.concatenate(offsets), np.concatenate(values))
-
-
-def rows(geometry: Geometry, axes: list[AxisPatterns]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Pattern and base column of every row, in the order of `(C_out, *out_spatial)`."""
-    pattern, base = np.zeros(1, np.int64), np.zeros(1, np.int64)
-    for axis, each in enumerate(axes):
-        pattern = np.add.outer(pattern * len(each.classes), each.label).ravel()
-        base = np.add.outer(base, each.base * math.prod(geometry.spatial[axis + 1 :])).ravel()
-    output = np.arange(geometry.channels_out)
-    group = output // (geometry.channels_out // geometry.groups)
-    first = group * (geometry.channels_in // geometry.groups) * math.prod(geometry.spatial)
-    return np.add.outer(output, pattern * geometry.channels_out).ravel(), np.add.outer(first, base).ravel()
+def _read(geometry: Geometry, axis: int, row: int, first_run: int) -> tuple[int, ...]:
+    """An AXIS, before its runs are known."""
+    low, high = _own(geometry, axis)
+    return (
+        geometry.kernel[axis], geometry.dilation[axis], geometry.stride[axis], geometry.spatial[axis],
+        geometry.padding[axis][0], low, high, row,
+        geometry.out_spatial[axis], *inside(geometry, axis), math.prod(geometry.spatial[axis + 1 :]), first_run, 0, 0,
+    )  # fmt: skip

@@ -1,5 +1,6 @@
 """The one table that chooses a method: what each engine costs, in nanoseconds, for one application."""
 
+import itertools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,22 +9,28 @@ from types import ModuleType
 import numpy as np
 from numpy.typing import NDArray
 
+from ..arguments import is_one_of
 from ..errors import GeometryError
 from ..geometry import Geometry
-from . import direct, fft, sparse
+from . import direct, fft, gemm, separable, sparse
+from .machine import constants
 
-# Measured on a two-core x86-64 machine; ratios matter.
-_MULTIPLY_ADD = 0.04  # ns, float32, in cache, vectorised
-_ENTRY = 1.5  # ns for each stored entry of a sparse matrix
-_CALL = {"direct": 20_000.0, "fft": 60_000.0, "sparse": 30_000.0}
+_CALLS = {"direct": 1.0, "fft": 3.0, "sparse": 2.0, "gemm": 2.0, "separable": 2.5}  # overhead of a call, in plain ones
+_WORTH_FACTORING = 100  # taps below which the passes of a separable kernel gain too little to look for them
 
 
 @dataclass(frozen=True)
 class Method:
-    """An engine and the formula for its cost in ns, from the geometry and the bytes of a real number."""
+    """An engine, the formula for its cost in ns, what it does, and whether the numbers in the kernel let it serve."""
 
     engine: ModuleType
     cost: Callable[[Geometry, NDArray], float]
+    how: Callable[[Geometry, NDArray], str]
+    fits: Callable[[Geometry, NDArray], bool] = lambda geometry, weight: True
+
+    def serves(self, geometry: Geometry, weight: NDArray) -> bool:
+        """Whether the engine can apply this kernel in this geometry."""
+        return self.engine.applies(geometry) and self.fits(geometry, weight)
 
 
 def _width(weight: NDArray) -> float:
@@ -31,49 +38,84 @@ def _width(weight: NDArray) -> float:
     return {"float32": 1, "float64": 2, "complex64": 4, "complex128": 8}[weight.dtype.name]
 
 
+def _outputs(geometry: Geometry) -> int:
+    return math.prod(geometry.out_shape)
+
+
 def _direct(geometry: Geometry, weight: NDArray) -> float:
-    return _MULTIPLY_ADD * _width(weight) * geometry.work * math.prod(geometry.out_shape)
+    # Samples are brought to the loops and back as well, which costs as much as a few taps.
+    taps = geometry.work + 3 * geometry.channels_in / geometry.groups
+    return constants().multiply_add * _width(weight) * taps * _outputs(geometry)
 
 
 def _sparse(geometry: Geometry, weight: NDArray) -> float:
     # The matrix must be built and kept as well: never cheaper than the loops that need none.
-    return _ENTRY * _width(weight) * geometry.work * math.prod(geometry.out_shape)
+    return constants().entry * _width(weight) * geometry.work * _outputs(geometry)
+
+
+def _separable(geometry: Geometry, weight: NDArray) -> float:
+    passes = separable.passes(geometry, weight) if geometry.taps >= _WORTH_FACTORING else None
+    return math.inf if passes is None else sum(itertools.starmap(_direct, passes))
+
+
+def _how_direct(geometry: Geometry, weight: NDArray) -> str:
+    return f"compiled loops, {geometry.work:,} multiply-adds for each output"
+
+
+def _how_sparse(geometry: Geometry, weight: NDArray) -> str:
+    return f"a matrix of at most {geometry.work * _outputs(geometry):,} entries, built and kept"
+
+
+def _how_separable(geometry: Geometry, weight: NDArray) -> str:
+    found = separable.passes(geometry, weight) or []
+    return f"{len(found)} passes along axes, {max((g.channels_out for g, _ in found[:-1]), default=1)} terms"
+
+
+def _how_gemm(geometry: Geometry, weight: NDArray) -> str:
+    return f"matrix products on tiles, {geometry.channels_in} -> {geometry.channels_out} channels"
 
 
 METHODS = {
-    "direct": Method(direct, _direct),
-    "fft": Method(fft, fft.cost),
-    "sparse": Method(sparse, _sparse),
+    "direct": Method(direct, _direct, _how_direct),
+    "fft": Method(fft, fft.cost, fft.how),
+    "sparse": Method(sparse, _sparse, _how_sparse),
+    "gemm": Method(gemm, gemm.cost, _how_gemm),
+    "separable": Method(separable, _separable, _how_separable, separable.fits),
 }
-_TO_COME = ("gemm", "separable")
 
 
 def costs(geometry: Geometry, weight: NDArray) -> dict[str, float]:
     """Predicted ns for each method that serves this geometry, cheapest first."""
     predicted = {
-        name: _CALL[name] + method.cost(geometry, weight)
+        name: _CALLS[name] * constants().call + method.cost(geometry, weight)
         for name, method in METHODS.items()
         if method.engine.applies(geometry)
     }
-    return dict(sorted(predicted.items(), key=lambda item: item[1]))
+    return dict(sorted(((name, ns) for name, ns in predicted.items() if ns < math.inf), key=lambda item: item[1]))
 
 
 def require_known(method: object) -> None:
     """Raise GeometryError unless `method` is the name of one."""
-    if not isinstance(method, str) or method not in ("auto", *METHODS, *_TO_COME):
+    if not is_one_of(method, ("auto", *METHODS)):
         raise GeometryError(f"method {method!r} is unknown; use 'auto' or one of {', '.join(map(repr, METHODS))}")
 
 
 def choose(method: object, geometry: Geometry, weight: NDArray) -> str:
     """The name of the engine: the cheapest for "auto", else `method` if it can serve."""
+    require_known(method)
     if method == "auto":
         return next(iter(costs(geometry, weight)))
-    require_known(method)
-    able = [name for name, each in METHODS.items() if each.engine.applies(geometry)]
-    if method not in able:
-        why = "is not built yet" if method in _TO_COME else "cannot serve this operator"
-        raise GeometryError(f"method {method!r} {why}; use 'auto' or one of {', '.join(map(repr, able))}")
+    if not METHODS[str(method)].serves(geometry, weight):
+        able = [name for name, each in METHODS.items() if each.serves(geometry, weight)]
+        raise GeometryError(
+            f"method {method!r} cannot serve this operator; use 'auto' or one of {', '.join(map(repr, able))}"
+        )
     return str(method)
+
+
+def kept(method: str, geometry: Geometry, weight: NDArray) -> str:
+    """A pinned method for an operator made from one that had it pinned: "auto" if it can't serve this one."""
+    return method if method == "auto" or METHODS[method].serves(geometry, weight) else "auto"
 
 
 def prepare(method: str, geometry: Geometry, weight: NDArray, dtype: np.dtype) -> object:

@@ -1,4 +1,4 @@
-"""The sparse matrix, assembled from row patterns: ascending patterns make it canonical without sorting."""
+"""The sparse matrix, written row by row in ascending order: canonical without sorting."""
 
 import numpy as np
 import scipy.sparse
@@ -7,18 +7,11 @@ from numpy.typing import NDArray
 from ..geometry import Geometry
 from ..memory import require_bytes
 from . import threads
-from .compiled import compiled
 from .estimate import Estimate, count
-from .patterns import axis_patterns, row_patterns, rows
+from .patterns import Layout
 
-
-def _fill(pattern, base, start, offset, value, indptr, indices, data, first, last):
-    """Write rows `first` to `last`: each its pattern, shifted to its base."""
-    for row in range(first, last):
-        target, source, shift = indptr[row], start[pattern[row]], base[row]
-        for entry in range(indptr[row + 1] - target):
-            indices[target + entry] = shift + offset[source + entry]
-            data[target + entry] = value[source + entry]
+PIECES = 16  # of all lines together, where lines are few
+_ENTRY = 8  # multiply-adds that take as long as writing an entry
 
 
 def csr(geometry: Geometry, weight: NDArray, max_bytes: int | None = None) -> scipy.sparse.csr_array:
@@ -30,26 +23,40 @@ def csr(geometry: Geometry, weight: NDArray, max_bytes: int | None = None) -> sc
         If the matrix and what it is made from need more than `max_bytes`, by default what is free.
     """
     expected = Estimate.of(geometry.matrix_shape, count(geometry, weight), weight.dtype)
+    lines = expected.shape[0] // geometry.out_spatial[-1]
     require_bytes(
-        # Beside the matrix: a pattern and a base for each row; and the patterns, at worst as many as entries.
-        expected.bytes + 16 * expected.shape[0] + min(expected.nnz, 64 * weight.size) * (8 + weight.itemsize),
+        # Beside the matrix: three numbers for each line, a count for each kind of row, the kernel and its support.
+        expected.bytes + 24 * lines + 8 * expected.shape[0] + 2 * weight.nbytes,
         f"the sparse matrix of shape {expected.shape} with {expected.nnz} entries",
         "apply the operator without its matrix, or allow more with max_bytes",
         max_bytes,
     )
-    axes = [axis_patterns(geometry, axis) for axis in range(geometry.ndim)]
-    patterns = row_patterns(geometry, weight, axes)
-    pattern, base = rows(geometry, axes)
-    indptr = np.zeros(len(pattern) + 1, expected.index_dtype)
-    np.cumsum(np.diff(patterns.start)[pattern], out=indptr[1:])
-    indices, data = np.empty(indptr[-1], expected.index_dtype), np.empty(indptr[-1], weight.dtype)
+    return _matrix(expected, geometry, weight)
+
+
+def _matrix(expected: Estimate, geometry: Geometry, weight: NDArray) -> scipy.sparse.csr_array:
+    from .assembly import fill  # loads compiled code
+
+    layout, support = Layout.of(geometry), weight != 0
+    counts, (kinds, bases) = layout.row_counts(support), layout.lines(geometry)
+    runs = layout.of_axis(-1)
+    starts = np.concatenate([[0], np.cumsum((counts @ (runs["last"] - runs["first"]))[kinds])])
+    indptr = np.zeros(expected.shape[0] + 1, expected.index_dtype)
+    indices, data = np.empty(expected.nnz, expected.index_dtype), np.empty(expected.nnz, weight.dtype)
+    pieces = max(PIECES // len(kinds), 1)
     threads.share(
-        compiled(_fill), len(pattern), len(data),
-        pattern, base, patterns.start, patterns.offset, patterns.value, indptr, indices, data,
+        fill, len(kinds) * pieces, _ENTRY * expected.nnz, *layout.tables, _weights(weight, support), weight.shape[1],
+        kinds, bases, counts, starts, pieces, indptr, indices, data,
     )  # fmt: skip
     matrix = scipy.sparse.csr_array((data, indices, indptr), shape=expected.shape)
     matrix.has_canonical_format = True
     return matrix
+
+
+def _weights(weight: NDArray, support: NDArray[np.bool_]) -> NDArray:
+    """The weight as `(1, C_out, C_in/groups * taps)`; and, if some are zero, their support as a second like it."""
+    both = (weight,) if support.all() else (weight, support)
+    return np.stack([np.reshape(each, (len(weight), -1)).astype(weight.dtype) for each in both])
 
 
 def applies(geometry: Geometry) -> bool:

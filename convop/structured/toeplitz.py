@@ -38,7 +38,7 @@ class BlockToeplitz(Operator):
         `spatial`, or `(C_in, *spatial)` for arrays with a channel axis.
     out_shape : int or tuple of int, optional
         What `generator` and `in_shape` leave: `n_out = generator.shape - n_in + 1`.
-    method : {"auto", "direct", "fft", "sparse"}
+    method : {"auto", "direct", "fft", "sparse", "gemm", "separable"}
         How it is applied; "fft" embeds it in a circulant.
 
     Attributes

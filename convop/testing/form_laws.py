@@ -17,7 +17,7 @@ from ..selection import Diagonal, Extend, Select, Unfold
 from ..sizing import estimate
 from .agreement import NotApplicable, Trial, close, need, small
 
-METHODS = ("direct", "fft", "sparse")
+METHODS = ("direct", "fft", "sparse", "gemm", "separable")
 COUNTED = (Convolution, Select, Extend, Unfold, Diagonal, Identity)  # kinds whose entries are counted exactly
 
 
