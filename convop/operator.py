@@ -21,7 +21,7 @@ from scipy.sparse.linalg import LinearOperator
 
 from .apply.estimate import with_small_indices
 from .apply.plan import require_known
-from .arguments import Shape
+from .arguments import Shape, is_one_of
 from .combining import COMBINE, Scalar, is_scalar
 from .dtypes import as_signal
 from .errors import GeometryError, ShapeError
@@ -37,6 +37,8 @@ class Operator(LinearOperator, abc.ABC):
     ----------
     in_shape, out_shape : tuple of int
         Shapes of the arrays it maps between.
+    dims, dimsd : tuple of int
+        The same, as PyLops calls them.
     shape : tuple of int
         scipy's `(M, N) = (prod(out_shape), prod(in_shape))`.
     dtype : numpy.dtype
@@ -51,6 +53,7 @@ class Operator(LinearOperator, abc.ABC):
     def __init__(self, in_shape: Shape, out_shape: Shape, dtype: np.dtype) -> None:
         super().__init__(dtype, (math.prod(out_shape), math.prod(in_shape)))
         self.in_shape, self.out_shape = in_shape, out_shape
+        self.dims, self.dimsd = in_shape, out_shape
         self._hermitian: Operator | None = None
 
     def __setattr__(self, name: str, value: object) -> None:
@@ -117,10 +120,12 @@ class Operator(LinearOperator, abc.ABC):
     # Applying.
 
     def __call__(self, x: ArrayLike) -> NDArray:
-        """Apply to `x` of shape `(*batch, *in_shape)`."""
+        """Apply to `x` of shape `(*batch, *in_shape)`, or to columns `(N, K)` that are no such array."""
         array = as_signal(x, self.dtype)
         rank = array.ndim - len(self.in_shape)
         if rank < 0 or array.shape[rank:] != self.in_shape:
+            if array.ndim == 2 and len(array) == self.shape[1]:
+                return self.matmat(array)  # as scipy's lobpcg calls an operator
             raise ShapeError(
                 f"the operator takes arrays of shape (*batch, {', '.join(map(str, self.in_shape))}), got "
                 f"{array.shape}; for flat vectors of length {self.shape[1]} use A @ v"
@@ -143,7 +148,7 @@ class Operator(LinearOperator, abc.ABC):
         return result.reshape((*batch, math.prod(target)))
 
     def _vector(self, x: ArrayLike, adjoint: bool) -> NDArray:
-        array, size = np.asarray(x), self.shape[0 if adjoint else 1]
+        array, size = as_signal(x, self.dtype), self.shape[0 if adjoint else 1]
         if array.shape == (size, 1):
             return self._flat(array[:, 0], adjoint)[:, None]
         if array.ndim == 0 or array.shape[-1] != size:
@@ -151,7 +156,7 @@ class Operator(LinearOperator, abc.ABC):
         return self._flat(array, adjoint)
 
     def _columns(self, x: ArrayLike, adjoint: bool) -> NDArray:
-        array, size = np.asarray(x), self.shape[0 if adjoint else 1]
+        array, size = as_signal(x, self.dtype), self.shape[0 if adjoint else 1]
         if array.ndim < 2 or array.shape[-2] != size:
             raise ShapeError(self._needed(f"a matrix of {size} rows", array.shape))
         return self._flat(array.swapaxes(-1, -2), adjoint).swapaxes(-1, -2)
@@ -230,9 +235,9 @@ class Operator(LinearOperator, abc.ABC):
             return COMBINE["product"](self, factor)
         if getattr(other, "__array_ufunc__", np) is None:  # no array either: it knows what the product is
             return NotImplemented
-        array = np.asarray(other)
-        if array.ndim == 0:
+        if not isinstance(other, list | tuple) and np.ndim(other) == 0:
             raise ShapeError(f"A @ x takes a vector, a matrix or an operator, got {other!r}")
+        array = as_signal(other, self.dtype)
         return self.matvec(array) if array.ndim == 1 else self.matmat(array)
 
     def __rmatmul__(self, other: Any) -> Any:
@@ -316,14 +321,15 @@ class Operator(LinearOperator, abc.ABC):
                [0., 0., 2.]])
         """
         known = ("bsr", "coo", "csc", "csr", "dia", "dok", "lil")
-        if format not in known:
+        if not is_one_of(format, known):
             raise GeometryError(f"unknown sparse format {format!r}; use one of {', '.join(known)}")
         if not self.explicit:
             raise GeometryError(
                 "the operator holds a part that is known by its action only, so it has no matrix to assemble; "
                 "give that part as a matrix (as_operator(M)), or use toarray(), which applies it to every unit vector"
             )
-        own = scipy.sparse.csr_array(self._csr(as_max_bytes(max_bytes)), dtype=self.dtype)
+        own = self._csr(as_max_bytes(max_bytes))
+        own.data = own.data.astype(self.dtype, copy=False)  # in place: what is known of its order stays known
         matrix = with_small_indices(own)
         if format == "dia":  # every diagonal that holds an entry is stored whole
             rows, columns = matrix.tocoo().coords
@@ -358,6 +364,9 @@ class Operator(LinearOperator, abc.ABC):
 
     def __str__(self) -> str:
         return "\n".join(self._lines())
+
+    def _repr_html_(self) -> str:
+        return COMBINE["html"](self)
 
     def _describe(self) -> str:
         """What it is, in a few words."""

@@ -188,7 +188,8 @@ def operators():
     S = oracle.select_matrix((8, 9), mask)
     weights = np.random.default_rng(5).random((8, 9)) + 0.5
     table = draw((40, 72), "complex128") / 6
-    thin = sp.random_array((30, 72), density=0.2, rng=6)
+    few = np.random.default_rng(6)
+    thin = sp.coo_array(np.where(few.random((30, 72)) < 0.2, few.random((30, 72)), 0))
     return {
         "masked": (convop.Select((8, 9), mask) @ A, S @ H),
         "masked product": (convop.Select((8, 9), mask) @ (A @ B), S @ H @ G),
