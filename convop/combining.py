@@ -15,7 +15,8 @@ T = TypeVar("T", bound=Callable[..., Any])
 
 
 # How operators combine is known by the modules above, which fill this table: "product", "sum", "multiple" and
-# "power" (algebra.py), "adjoint", "conjugate" and "scaled" (composite.py), "operator" (foreign.py).
+# "power" (algebra.py), "adjoint", "conjugate" and "scaled" (composite.py), "operator" (foreign.py), "html"
+# (notebook.py).
 COMBINE: dict[str, Callable[..., Any]] = {}
 
 

@@ -3,7 +3,7 @@
 import abc
 import itertools
 import math
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import scipy.sparse
@@ -13,11 +13,12 @@ from .algebra import product_rule, sum_rule
 from .apply.estimate import count, widest
 from .apply.extend import extend, fold
 from .apply.sparse import csr
-from .arguments import as_shape, per_axis, per_side
+from .arguments import Shape, as_shape, per_axis, per_side
 from .combining import Scalar
 from .dtypes import as_coefficients, as_dtype
 from .errors import GeometryError
 from .geometry import Geometry
+from .memory import require_bytes
 from .operator import Operator
 
 
@@ -117,18 +118,29 @@ class Select(Operator):
 
     def __init__(self, in_shape: Any, index: Any, dtype: Any = np.float32) -> None:
         shape = as_shape(in_shape)
+        require_bytes(8 * math.prod(shape), f"the numbers of {shape} samples", "take a smaller in_shape")
         numbers = np.arange(math.prod(shape)).reshape(shape)
         try:
             chosen = np.asarray(numbers[index])
-        except (IndexError, TypeError, ValueError) as error:
+        except (IndexError, OverflowError, TypeError, ValueError) as error:
             raise GeometryError(f"index {index!r} does not fit an array of shape {shape}: {error}") from None
         if chosen.size == 0:
             raise GeometryError(f"index {index!r} selects nothing from an array of shape {shape}; select some sample")
         if len(np.unique(chosen)) < chosen.size:
             raise GeometryError(f"index {index!r} selects a sample twice; name each sample at most once")
-        self.samples = chosen.ravel()
+        self._setup(shape, chosen, as_dtype(dtype))
+
+    @classmethod
+    def of(cls, in_shape: Shape, samples: NDArray[np.intp], dtype: np.dtype) -> Self:
+        """From the numbers of the samples in the flat array, in the shape of the output."""
+        self = cls.__new__(cls)
+        self._setup(in_shape, samples, dtype)
+        return self
+
+    def _setup(self, in_shape: Shape, samples: NDArray[np.intp], dtype: np.dtype) -> None:
+        self.samples = samples.ravel()
         self.samples.setflags(write=False)
-        super().__init__(shape, chosen.shape, as_dtype(dtype))
+        super().__init__(in_shape, samples.shape, dtype)
 
     def _forward(self, x: NDArray) -> NDArray:
         batch = x.shape[: x.ndim - len(self.in_shape)]
@@ -156,8 +168,7 @@ class Select(Operator):
         return 1, 1
 
     def _recipe(self) -> tuple[Any, ...]:
-        samples = np.unravel_index(self.samples.reshape(self.out_shape), self.in_shape)
-        return Select, self.in_shape, samples, self.dtype
+        return Select.of, self.in_shape, self.samples.reshape(self.out_shape), self.dtype
 
 
 class _Copies(Operator):

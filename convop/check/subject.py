@@ -113,7 +113,7 @@ def directions(operator: Operator) -> tuple[Direction, Direction]:
 
 def describe(operator: Operator | Affine) -> str:
     """What it is, its sizes and its dtype, as it says itself."""
-    return repr(operator).strip("<>")
+    return repr(operator)[1:-1]
 
 
 def functions(like: Operator, forward: Callable[[Array], Array]) -> Operator:

@@ -2,13 +2,17 @@
 
 import argparse
 import math
+import os
 import sys
 from collections.abc import Sequence
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from ..errors import ConvopError
+from .bench_arguments import add_bench
+from .check_arguments import add_check
 from .deblur_arguments import add_deblur
+from .describe_arguments import add_describe
+from .output import Usage, version
 
 _DEMO_EXAMPLE = """\
 example:
@@ -21,19 +25,26 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; 0 when done, 1 when something failed, 2 for arguments that make no sense."""
     arguments = _parser().parse_args(argv)
     try:
-        arguments.run(arguments)
+        code = arguments.run(arguments)
+        sys.stdout.flush()
+        return 0 if code is None else code
+    except Usage as error:
+        print(f"convop: {_one_line(error)}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:  # whoever read what was printed has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except (ConvopError, OSError) as error:
         print(f"convop: {_one_line(error)}", file=sys.stderr)
         return 1
     except KeyboardInterrupt as interrupt:
         print(": ".join(("convop: interrupted", *map(str, interrupt.args))), file=sys.stderr)
         return 130
-    return 0
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="convop", description="Convolutions as sparse matrices and linear operators.")
-    parser.add_argument("--version", action="version", version=f"convop {_version()}")
+    parser.add_argument("--version", action="version", version=f"convop {version()}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     demo = commands.add_parser(
         "demo",
@@ -54,6 +65,9 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--quiet", action="store_true", help="print nothing but errors")
     demo.set_defaults(run=_demo)
     add_deblur(commands)
+    add_describe(commands)
+    add_check(commands)
+    add_bench(commands)
     return parser
 
 
@@ -89,10 +103,3 @@ def _one_line(error: BaseException) -> str:
     if isinstance(error, OSError) and error.strerror and error.filename:
         return f"{error.filename}: {error.strerror}"
     return " ".join(str(error).split())
-
-
-def _version() -> str:
-    try:
-        return version("convop")
-    except PackageNotFoundError:
-        return "from a source tree"

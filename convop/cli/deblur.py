@@ -15,6 +15,7 @@ from ..solving.door import ADVICE
 from ..solving.solution import Solution
 from .deblur_files import Picture, read, writer
 from .deblur_psf import Psf
+from .output import as_json
 from .picture import writable
 
 
@@ -28,6 +29,7 @@ class Deblur:
     options: dict[str, Any]
     stack: bool = False  # whether the first axis counts pictures
     quiet: bool = False
+    json: bool = False
 
 
 def deblur(job: Deblur) -> None:
@@ -37,15 +39,19 @@ def deblur(job: Deblur) -> None:
     picture = read(job.source)
     write = writer(job.output, picture)
     kernel, about = job.psf.kernel(_axes_of_space(picture, job))
-    shown = not job.quiet and sys.stderr.isatty()
+    told = not (job.quiet or job.json)
+    shown = told and sys.stderr.isatty()
     if shown:
         require("tqdm", "cli")
-    if not job.quiet:
+    if told:
         print(f"{job.source.name}: {picture}\n{about}", flush=True)
     solution = deconvolve(picture.values, kernel, channel_axis=picture.channel_axis, progress=shown, **job.options)
     write(picture.with_values(solution.x))
-    if not job.quiet:
-        print(f"{_summary(solution)}\nwritten {job.output}, {time.perf_counter() - started:.1f} s after the start")
+    seconds = time.perf_counter() - started
+    if job.json:
+        print(as_json(_facts(job, picture, solution, seconds)))
+    elif told:
+        print(f"{_summary(solution)}\nwritten {job.output}, {seconds:.1f} s after the start")
     if ADVICE["interrupted"] in solution.reason:
         raise KeyboardInterrupt(f"{job.output} is what there was so far")
     if solution.status != "converged":
@@ -57,6 +63,23 @@ def _axes_of_space(picture: Picture, job: Deblur) -> int:
     if axes < 1:
         raise ConvopError(f"{job.source} holds {picture}: that is no stack of pictures; leave --stack out")
     return axes
+
+
+def _facts(job: Deblur, picture: Picture, solution: Solution, seconds: float) -> dict[str, Any]:
+    """What `--json` prints."""
+    return {
+        "input": str(job.source),
+        "output": str(job.output),
+        "shape": picture.values.shape,
+        "dtype": picture.values.dtype.name,
+        "psf": job.psf.text,
+        "alpha": np.ravel(solution.alpha).tolist(),
+        "status": solution.status,
+        "method": solution.method,
+        "reason": solution.reason,
+        "iterations": solution.iterations,
+        "seconds": seconds,
+    }
 
 
 def _summary(solution: Solution) -> str:

@@ -45,6 +45,7 @@ def add_deblur(commands: Any) -> None:
     parser.add_argument("--stack", action="store_true", help="the first axis counts pictures, it is none of space")
     parser.add_argument("--tol", type=_positive, help="when to stop; smaller is slower and more exact")
     parser.add_argument("--quiet", action="store_true", help="print nothing but errors")
+    parser.add_argument("--json", action="store_true", help="print JSON")
     parser.set_defaults(run=_run)
 
 
@@ -53,7 +54,8 @@ def _run(arguments: argparse.Namespace) -> None:
 
     names = ("prior", "alpha", "noise", "boundary", "nonneg", "tol")
     options = {name: getattr(arguments, name) for name in names if getattr(arguments, name) is not None}
-    deblur(Deblur(arguments.picture, arguments.output, arguments.psf, options, arguments.stack, arguments.quiet))
+    told = {"quiet": arguments.quiet, "json": arguments.json}
+    deblur(Deblur(arguments.picture, arguments.output, arguments.psf, options, arguments.stack, **told))
 
 
 def _psf(text: str) -> Any:

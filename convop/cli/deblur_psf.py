@@ -77,14 +77,14 @@ class Psf:
         if self.kind is not None:
             kernel = self.kind.make(self.numbers, min(axes, MOST_AXES))
             return kernel, f"psf {self.text}: {_sizes(kernel)}"
-        kernel = _taps(Path(self.text))
+        kernel = taps(Path(self.text))
         total = kernel.sum()
         if not abs(total) > 0:
             raise ConvopError(f"{self.text} sums to 0 and cannot be scaled to 1; give the picture of a bright point")
         return kernel / total, f"psf {self.text}: {_sizes(kernel)}, divided by its sum {total:.6g}"
 
 
-def _taps(path: Path) -> NDArray:
+def taps(path: Path) -> NDArray:
     """The samples of a file as a kernel without colours."""
     picture = read(path)
     values = picture.values.astype(np.float64)

@@ -1,7 +1,6 @@
 """Pictures in and out: files become float64 arrays `(channels, rows, columns)` in [0, 1]."""
 
 import os
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +8,7 @@ from numpy.typing import NDArray
 
 from .._optional import require
 from ..errors import ConvopError
+from ..interop.files.doors import write_whole as write_whole
 
 Picture = NDArray[np.float64]
 LARGEST_SIDE = 1024
@@ -47,16 +47,6 @@ def writable(path: Path) -> None:
         raise ConvopError(f"{path.parent} is no folder; make it or write elsewhere")
     if not os.access(path.parent, os.W_OK):
         raise ConvopError(f"{path.parent} cannot be written to; write elsewhere")
-
-
-def write_whole(path: Path, save: Callable[[Path], object]) -> None:
-    """Let `save` write a file beside `path` that takes its place when complete, or not at all."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        save(partial)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _full_scale(pixels: NDArray) -> Picture:
