@@ -34,17 +34,25 @@ from .stacking import vstack as vstack
 
 if TYPE_CHECKING:
     from . import check as check
+    from . import mpi as mpi
+    from . import plot as plot
     from . import psf as psf
     from . import spectrum as spectrum
     from .affine import Affine as Affine
+    from .blockwise import apply_blocks as apply_blocks
     from .differences import gradient as gradient
     from .differences import laplacian as laplacian
+    from .interop.files.doors import load as load
+    from .interop.files.doors import save as save
+    from .interop.pylops import from_pylops as from_pylops
+    from .interop.pylops import to_pylops as to_pylops
     from .interop.torch import channels_last as channels_last
     from .interop.torch import to_torch as to_torch
     from .interop.torch import to_torch_sparse as to_torch_sparse
     from .interop.torch.reading.from_torch import from_torch as from_torch
     from .interop.torch.reading.to_layers import to_layers as to_layers
     from .order import optimal_order as optimal_order
+    from .planning import plan as plan
     from .recognise import as_convolution as as_convolution
     from .solving.deconvolution import deconvolve as deconvolve
     from .solving.door import solve as solve
@@ -92,6 +100,7 @@ __all__ = [  # also for a star import, which knows nothing of what loads later
     "Solution",
     "Sum",
     "Unfold",
+    "apply_blocks",
     "as_circulant",
     "as_convolution",
     "as_operator",
@@ -108,22 +117,29 @@ __all__ = [  # also for a star import, which knows nothing of what loads later
     "estimate",
     "estimate_kernel",
     "explain",
+    "from_pylops",
     "from_torch",
     "gradient",
     "hstack",
     "laplacian",
     "lift",
+    "load",
     "lower",
+    "mpi",
     "norm",
     "norm_bounds",
     "optimal_order",
+    "plan",
+    "plot",
     "preconditioner",
     "psf",
+    "save",
     "solve",
     "spectrum",
     "svdvals",
     "symbol",
     "to_layers",
+    "to_pylops",
     "to_torch",
     "to_torch_sparse",
     "vstack",
@@ -132,10 +148,18 @@ __all__ = [  # also for a star import, which knows nothing of what loads later
 # Loaded on first use, so that importing convop stays fast.
 _LATER = {
     "check": ".check",
+    "mpi": ".mpi",
+    "plan": ".planning",
+    "plot": ".plot",
     "psf": ".psf",
     "Affine": ".affine",
+    "apply_blocks": ".blockwise",
     "gradient": ".differences",
     "laplacian": ".differences",
+    "load": ".interop.files.doors",
+    "save": ".interop.files.doors",
+    "from_pylops": ".interop.pylops",
+    "to_pylops": ".interop.pylops",
     "channels_last": ".interop.torch",
     "to_torch": ".interop.torch",
     "to_torch_sparse": ".interop.torch",
@@ -163,6 +187,8 @@ _LATER = {
     "svdvals": ".spectrum.values",
     "symbol": ".spectrum.eigen",
 }
+
+import_module(".notebook", __name__)  # how notebooks show operators
 
 # What solves for arrays of other libraries, loaded when one comes.
 import_module(".solving.elsewhere", __name__).DOORS["torch"] = "convop.interop.torch.solving"

@@ -14,15 +14,21 @@ FLOORS = (
     # words
     (("errors",), ("_optional", "arguments", "dtypes", "memory", "residues")),
     # where
-    (("boundary",), ("geometry",)),
+    (("boundary",), ("geometry",), ("window",)),
     # arrays
     (
         ("apply",),
-        ("apply.compiled", "apply.complexity", "apply.extend", "apply.machine", "apply.patterns", "apply.threads"),
-        ("apply.estimate", "apply.transforms"),
+        ("apply.compiled", "apply.complexity", "apply.extend", "apply.machine", "apply.threads"),
+        ("apply.assembly",),
+        ("apply.patterns",),
+        ("apply.estimate", "apply.transforms", "apply.within"),
         ("apply.overlap_save",),
-        ("apply.direct", "apply.fft", "apply.sparse"),
+        ("apply.correlate",),
+        ("apply.blocking",),
+        ("apply.direct", "apply.fft", "apply.gemm", "apply.sparse"),
+        ("apply.separable",),
         ("apply.plan",),
+        ("apply.measuring",),
     ),
     # operators
     (("combining",), ("operator",), ("composite",), ("algebra",), ("foreign",), ("sizing",)),
@@ -30,18 +36,24 @@ FLOORS = (
     (
         ("kernel_side", "selection", "blocks"),
         ("convolution",),
-        ("composing", "stacking"),
+        ("composing", "part", "stacking"),
         ("affine", "differences"),
         ("layers", "structured"),
     ),
     # rules
-    (("coincidence", "tap_window", "verdict"), ("fuse",), ("nearest", "seams"), ("recognise",), ("explain", "order")),
+    (
+        ("coincidence", "tap_window", "verdict"),
+        ("fuse",),
+        ("nearest", "seams"),
+        ("recognise",),
+        ("explain", "notebook", "order", "planning"),
+    ),
     # questions
     (("check", "spectrum"),),
     # inverting
     (("solving",),),
     # neighbours
-    (("interop",),),
+    (("blockwise", "interop", "mpi"),),
     # people
     (("psf",), ("plot", "testing"), ("cli",)),
 )

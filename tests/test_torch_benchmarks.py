@@ -19,7 +19,7 @@ def script(name):
     return module
 
 
-@pytest.mark.parametrize(("name", "options"), [("torch_cpu", []), ("torch_gpu", ["--device", "cpu"])])
+@pytest.mark.parametrize(("name", "options"), [("torch_cpu", []), ("channels", []), ("torch_gpu", ["--device", "cpu"])])
 def test_it_runs(name, options, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(sys, "path", list(sys.path))
     script(name).main(["--quick", "--json", str(tmp_path / "figures.json"), *options])

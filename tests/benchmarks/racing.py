@@ -1,9 +1,9 @@
 """What the benchmarks share: rivals that take turns in one process, checked answers, medians, tables, JSON.
 
-Rivals are functions of no arguments. Each runs once untimed, which its answer is taken from. They take turns in an order
-drawn anew for each round. Who is `HOPELESS` times slower than the best in the first rounds is not run again: its time is
-the median of few runs then. Threads of a library that wait must sleep, or they slow whoever comes next: the scripts set
-OMP_WAIT_POLICY before they import anything.
+Rivals are functions of no arguments. Each runs once untimed, which its answer is taken from. They take turns, in an
+order drawn anew for each round. Who is `HOPELESS` times slower than the best in the first rounds is not run again: its
+time is the median of few runs then. Threads of a library that wait must sleep, or they slow whoever comes next: the
+scripts set OMP_WAIT_POLICY before they import anything.
 """
 
 import json

@@ -1,8 +1,8 @@
 """The convolutions of other libraries, as functions of no arguments: `rivals(case)` gives those that can run it.
 
-All compute a convolution with zero boundary and as many outputs as samples. What a library can prepare (spectra, flipped
-kernels, matrices) is prepared before it is timed. Who lacks a dimension, or would take gigabytes or minutes, is left out,
-with the reason.
+All compute a convolution with zero boundary and as many outputs as samples. What a library can prepare (spectra,
+flipped kernels, matrices) is prepared before it is timed. Who lacks a dimension, or would take gigabytes or minutes, is
+left out, with the reason.
 """
 
 import warnings

@@ -2,7 +2,7 @@
 
     python tests/benchmarks/speed.py              # every cell, about 10 minutes; figures in speed.json
     python tests/benchmarks/speed.py --quick      # small cells, seconds: is everyone's answer right?
-    python tests/benchmarks/speed.py --part 2d    # one of 2d, 1d, 3d, periodic, small
+    python tests/benchmarks/speed.py --part 2d    # one of 2d, 1d, 3d, periodic, small, scaling
 
 A zero boundary and as many outputs as samples, for signals, pictures and volumes. Every answer is compared with a
 float64 convolution by scipy before it is timed. Rivals take turns in one process. "lead" is the time of the best rival
@@ -27,6 +27,8 @@ import convop
 TOLERANCE = {"float32": 1e-4, "float64": 1e-11}
 DTYPES = ("float32", "float64")
 TAPS = (3, 5, 7, 9, 15, 31, 63)
+TAPS_SCALED = (3, 5, 7, 9, 11, 15, 21, 31, 47, 63, 95, 127)
+FAST = ("fftconvolve", "oaconvolve", "OpenCV", "PyLops")  # those who can follow to large sizes
 
 
 def cases(part: str, quick: bool) -> Iterator[Case]:
@@ -44,10 +46,11 @@ def cases(part: str, quick: bool) -> Iterator[Case]:
     yield from (Case(shape, k, dtype) for dtype in DTYPES for shape, taps in grid for k in taps)
 
 
-def apply_cell(case: Case, rounds: int) -> dict:
+def apply_cell(case: Case, rounds: int, only: tuple[str, ...] | None = None) -> dict:
     """Everyone on one cell, and our adjoint."""
     A = convop.Convolution(case.kernel, case.shape)
     others, missing = rivals(case)
+    others = {name: other for name, other in others.items() if only is None or name in only}
     result = race({"convop": lambda: A(case.x), **others}, reference(case), TOLERANCE[case.dtype], rounds)
     ours = race({"forward": lambda: A(case.x), "adjoint": lambda: A.H(case.x)}, rounds=2 * rounds, budget=1.5).seconds
     best = result.best_rival()
@@ -83,6 +86,13 @@ def small_cell(size: int, dtype: str) -> dict:
     return {"case": str(case), "seconds": seconds}
 
 
+def scaling(quick: bool) -> Iterator[Case]:
+    """One kernel on pictures of all sizes, and one picture with kernels of all sizes."""
+    sizes, taps = ((64, 128), (3, 5)) if quick else ((64, 128, 256, 512, 1024, 2048, 4096, 8192), TAPS_SCALED)
+    yield from (Case((n, n), 15, "float32") for n in sizes)
+    yield from (Case((64, 64) if quick else (1024, 1024), k, "float32") for k in taps)
+
+
 def tell(row: dict) -> str:
     """One line of a terminal."""
     if "lead" not in row:
@@ -111,6 +121,8 @@ def run(part: str, quick: bool, rounds: int) -> list[dict]:
     if part == "periodic":
         sizes = (32,) if quick else (512, 1024, 2048, 4096)
         cells = (lambda n=n, d=d: periodic_cell(n, d, rounds) for d in DTYPES for n in sizes)
+    elif part == "scaling":
+        cells = (lambda case=case: apply_cell(case, min(rounds, 7), FAST) for case in scaling(quick))
     elif part == "small":
         cells = (lambda n=n, d=d: small_cell(n, d) for d in DTYPES for n in (32, 64))
     else:
@@ -124,7 +136,7 @@ def run(part: str, quick: bool, rounds: int) -> list[dict]:
 
 def main(given: list[str] | None = None) -> None:
     """Run the parts and keep their figures."""
-    parts = ("2d", "1d", "3d", "periodic", "small")
+    parts = ("2d", "1d", "3d", "periodic", "small", "scaling")
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--part", choices=parts, action="append", help="only this part; may be given more than once")
     parser.add_argument("--quick", action="store_true", help="small cells and few rounds")
