@@ -17,7 +17,9 @@ from .extend import extend, fold
 from .machine import constants
 from .transforms import fast_length, in_groups, inverse, kernel_symbol, mix, transform, transform_workers
 
-FAR = 2**22  # bytes of a transform that no longer stay near one core
+FAR = 3 * 2**20  # bytes of a transform that no longer stay near one core
+LINES = 4  # levels of a transform that starting on the lines of one more axis is worth
+FASTER = 1.6  # how much faster than the whole blocks have to be predicted, since they lean on caches and threads
 
 
 def applies(geometry: Geometry) -> bool:
@@ -127,12 +129,13 @@ def best_blocks(geometry: Geometry, weight: NDArray) -> tuple[int, ...] | None:
         return blocks_cost(geometry, weight, lengths)
 
     best = min(overlap_save.candidates(geometry, real=weight.dtype.kind == "f"), key=price)
-    return best if price(best) < whole_cost(geometry, weight) else None
+    return best if FASTER * price(best) < whole_cost(geometry, weight) else None
 
 
 def whole_cost(geometry: Geometry, weight: NDArray) -> float:
     size = math.prod(least_lengths(geometry))
-    return _transform_cost(geometry, weight, size) / transform_workers(size) ** 0.5
+    shared = transform_workers(size) ** 0.5 if _is_far(geometry, weight, size) else 1.0  # near ones gain nothing
+    return _transform_cost(geometry, weight, size) / shared
 
 
 def blocks_cost(geometry: Geometry, weight: NDArray, lengths: tuple[int, ...]) -> float:
@@ -141,10 +144,16 @@ def blocks_cost(geometry: Geometry, weight: NDArray, lengths: tuple[int, ...]) -
     return number * each / threads.count() ** 0.5
 
 
+def _is_far(geometry: Geometry, weight: NDArray, size: int) -> bool:
+    """Whether `size` samples of the channels of one side do not stay near one core."""
+    return size * (geometry.channels_in + geometry.channels_out) / 2 * weight.itemsize > FAR
+
+
 def _transform_cost(geometry: Geometry, weight: NDArray, size: int) -> float:
     """Of transforming `size` samples of every channel there and back in one thread, and of mixing the channels."""
     machine, channels = constants(), (geometry.channels_in + geometry.channels_out) / 2
     products = geometry.channels_out * geometry.channels_in / geometry.groups
     numbers = {"float32": 1.0, "float64": 1.6, "complex64": 2.0, "complex128": 3.2}[weight.dtype.name]
-    far = machine.far if size * channels * weight.itemsize > FAR else 1.0
-    return numbers * size * (machine.transform * far * channels * math.log2(size + 1) + machine.mix * (products - 1))
+    levels = math.log2(size + 1) + LINES * geometry.ndim
+    far = machine.far if _is_far(geometry, weight, size) else 1.0
+    return numbers * size * (machine.transform * far * channels * levels + machine.mix * (products - 1))

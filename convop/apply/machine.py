@@ -29,9 +29,9 @@ class Constants:
     """Nanoseconds of one thread for float32, unless said otherwise; ratios are what matters."""
 
     call: float = 15_000.0  # of any application
-    multiply_add: float = 0.04  # of compiled loops, in cache
+    multiply_add: float = 0.03  # of compiled loops over single rows, in all threads
     product: float = 0.02  # the same of BLAS
-    transform: float = 0.3  # there and back, for each real sample and factor of two of their number, in cache
+    transform: float = 0.22  # there and back, for each real sample and factor of two of their number, in cache
     far: float = 2.5  # how many times longer a transform takes that does not fit the cache
     block: float = 60_000.0  # for each block of overlap-save, on top of its transforms
     mix: float = 1.5  # for each sample and pair of channels that a transform's frequencies are mixed by

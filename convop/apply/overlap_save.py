@@ -116,7 +116,7 @@ def _fill(
     for batch, *corner in blocks[start:stop]:
         places = [at + offset for at, offset in zip(corner, first, strict=True)]
         spectrum = transform(_block(source[batch], places, prepared.lengths)[None], prepared.lengths, workers=1)
-        made = inverse(mix(symbol, spectrum, adjoint), prepared.lengths, target.dtype, workers=1)
+        made = inverse(mix(symbol, spectrum, adjoint, workers=1), prepared.lengths, target.dtype, workers=1)
         right = target[(batch, slice(None), *(slice(at, None) for at in corner))]
         keep = []
         for axis, span in enumerate(spans(prepared.geometry)):

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 # Multiply-adds below which handing work to another thread costs more than it saves.
-WORTH_SHARING = 2_000_000
+WORTH_SHARING = 5_000_000
 
 _pool: ThreadPoolExecutor | None = None
 _size = 0

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..geometry import Geometry
+from . import threads
 
 WORTH_SHARING = 2**16  # samples below which one thread transforms faster than many
 
@@ -60,14 +61,26 @@ def in_groups(symbol: NDArray, groups: int) -> NDArray:
     return symbol.reshape(groups, -1, *symbol.shape[1:])
 
 
-def mix(symbol: NDArray, spectrum: NDArray, adjoint: bool) -> NDArray:
+def mix(symbol: NDArray, spectrum: NDArray, adjoint: bool, workers: int | None = None) -> NDArray:
     """Multiply each frequency's channels by its block of the symbol; `spectrum` is spent.
 
     For the adjoint the symbol comes conjugated, and its blocks are transposed here.
     """
     if symbol.shape[:3] == (1, 1, 1):
-        return np.multiply(spectrum, symbol[0, 0], out=spectrum)
+        if workers == 1:
+            return np.multiply(spectrum, symbol[0, 0], out=spectrum)
+        return _multiplied(spectrum, symbol[0, 0, 0])
     subscripts = "goi...,bgo...->bgi..." if adjoint else "goi...,bgi...->bgo..."
     blocks = spectrum.reshape(spectrum.shape[0], symbol.shape[0], -1, *spectrum.shape[2:])
     mixed = np.einsum(subscripts, symbol, blocks)
     return mixed.reshape(mixed.shape[0], -1, *mixed.shape[3:])
+
+
+def _multiplied(spectrum: NDArray, factor: NDArray) -> NDArray:
+    """Every channel of `spectrum` times `factor`, in place; lines of the first axis are shared out."""
+
+    def multiply(start: int, stop: int) -> None:
+        np.multiply(spectrum[:, :, start:stop], factor[start:stop], out=spectrum[:, :, start:stop])
+
+    threads.share(multiply, len(factor), 4 * spectrum.size)
+    return spectrum

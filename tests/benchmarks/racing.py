@@ -2,8 +2,8 @@
 
 Rivals are functions of no arguments. Each runs once untimed, which its answer is taken from. They take turns, in an
 order drawn anew for each round. Who is `HOPELESS` times slower than the best in the first rounds is not run again: its
-time is the median of few runs then. Threads of a library that wait must sleep, or they slow whoever comes next: the
-scripts set OMP_WAIT_POLICY before they import anything.
+time is the median of few runs then, or that of the first where even that took long. Threads of a library that wait must
+sleep, or they slow whoever comes next: the scripts set OMP_WAIT_POLICY before they import anything.
 """
 
 import json
@@ -48,22 +48,27 @@ def race(
     want: np.ndarray | None = None,
     tolerance: float = 0.0,
     rounds: int = 15,
-    budget: float = 4.0,
+    budget: float = 2.5,
 ) -> Result:
     """Let rivals take turns for `rounds` rounds or about `budget` seconds; wrong answers are not timed."""
-    result, running = Result(), {}
+    result, running, first = Result(), {}, {}
     for name, rival in rivals.items():
+        start = time.perf_counter()
         try:
             answer = rival()
         except Exception as error:  # a benchmark tells of what fails and goes on
             result.missing[name] = f"{type(error).__name__}: {error}".splitlines()[0][:80]
             continue
+        first[name] = time.perf_counter() - start
         error = 0.0 if want is None else _error(answer, want)
         if error > tolerance:
             result.missing[name] = f"wrong by {error:.0e}"
         else:
             running[name] = rival
-    result.seconds = _take_turns(running, rounds, budget)
+    limit = HOPELESS**2 * min(map(first.__getitem__, running), default=0.0)
+    late = [name for name in running if first[name] > max(limit, 0.5)]  # one run of them has to do
+    result.seconds = {name: first[name] for name in late}
+    result.seconds |= _take_turns({name: run for name, run in running.items() if name not in late}, rounds, budget)
     return result
 
 
