@@ -18,7 +18,7 @@ FLOORS = (
     # arrays
     (
         ("apply",),
-        ("apply.compiled", "apply.complexity", "apply.extend", "apply.machine", "apply.threads"),
+        ("apply.blas", "apply.compiled", "apply.complexity", "apply.extend", "apply.machine", "apply.threads"),
         ("apply.assembly",),
         ("apply.patterns",),
         ("apply.estimate", "apply.transforms", "apply.within"),

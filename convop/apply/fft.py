@@ -122,7 +122,8 @@ def how(geometry: Geometry, weight: NDArray) -> str:
 
 def best_blocks(geometry: Geometry, weight: NDArray) -> tuple[int, ...] | None:
     """The lengths of blocks for overlap-save, or None where the whole at once is predicted to be faster."""
-    if math.prod(geometry.out_spatial) < overlap_save.WORTH_BLOCKS:
+    wraps = all(_is_torus(geometry, axis) for axis in range(geometry.ndim))  # then the whole needs no padding
+    if math.prod(geometry.out_spatial) < overlap_save.WORTH_BLOCKS * (4 if wraps else 1):
         return None
 
     def price(lengths: tuple[int, ...]) -> float:

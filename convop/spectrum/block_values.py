@@ -5,6 +5,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from ..apply.blas import in_one_thread
 from ..apply.threads import share
 
 CANDIDATES = 8  # blocks with the largest estimates, of which the singular values are computed first
@@ -25,7 +26,8 @@ def every(blocks: NDArray) -> NDArray:
     def svd(start: int, stop: int) -> None:
         values[start:stop] = np.linalg.svd(flat[start:stop], compute_uv=False)
 
-    share(svd, len(flat), float(flat.size * min(rows, columns)))
+    with in_one_thread():
+        share(svd, len(flat), float(flat.size * min(rows, columns)))
     return values.reshape(*blocks.shape[:-2], -1)
 
 
@@ -44,13 +46,20 @@ def largest(blocks: NDArray) -> float:
     scale = float(np.abs(flat[:: -(-len(flat) // SAMPLED)]).max()) or float(np.abs(flat).max())
     if scale == 0:
         return 0.0
+    with in_one_thread():
+        return scale * _largest(flat, scale)
+
+
+def _largest(flat: NDArray, scale: float) -> float:
+    """The same in units of `scale`."""
+    rows, columns = flat.shape[-2:]
     gram, frobenius, estimate = _looked_at(flat, scale)
     order = np.argsort(estimate)[::-1]
     best = float(every(flat[order[:CANDIDATES]]).max()) / scale
     left = order[CANDIDATES:]
     left = left[~(frobenius[left] * (1 + 1e-5) <= best)]  # the Frobenius norm may say enough
     beyond = _beyond(gram, frobenius, left, best, max(rows, columns))
-    return max(best * scale, float(every(flat[beyond]).max()) if len(beyond) else 0.0)
+    return max(best, float(every(flat[beyond]).max()) / scale if len(beyond) else 0.0)
 
 
 def _components(array: NDArray) -> NDArray:
@@ -108,22 +117,26 @@ def _beyond(gram: NDArray, frobenius: NDArray, places: NDArray[np.intp], best: f
     with np.errstate(invalid="ignore"):
         bound = best**2 - rounding * ((inner + 8) * frobenius**2 + (size + 2) * size * best**2)
     bound = np.minimum(bound, float(np.finfo(gram.dtype).max) / 2)
-    step = _together(size**2)
-    beyond = ~np.isfinite(frobenius[places])  # where nothing can be proven, for its precision did not hold it
+    held = places[np.isfinite(frobenius[places])]  # nothing can be proven where its precision did not hold a block
+    proven = _definite(gram, bound[held].astype(_components(gram[:0]).dtype), held)
+    return np.concatenate([np.setdiff1d(places, held), held[~proven]])
+
+
+def _definite(gram: NDArray, shift: NDArray, places: NDArray[np.intp]) -> NDArray[np.bool_]:
+    """Whether ``shift[i] I - gram[places[i]]`` is positive definite."""
+    size = gram.shape[-1]
+    found = np.zeros(len(places), bool)
+    if size <= SINGLE:
+        from .definite import definite
+
+        imag = gram.imag if gram.dtype.kind == "c" else np.empty((0, 0, 0), shift.dtype)
+        share(definite, len(places), float(len(places) * size**3), gram.real, imag, shift, places, found)
+        return found
     eye = np.eye(size, dtype=gram.dtype)
-
-    def proven(some: NDArray[np.intp]) -> bool:
+    for index, place in enumerate(places):
         try:
-            np.linalg.cholesky(bound[some, None, None].astype(eye.dtype) * eye - gram[some])
+            np.linalg.cholesky(shift[index] * eye - gram[place])
+            found[index] = True
         except np.linalg.LinAlgError:
-            return False
-        return True
-
-    def certify(start: int, stop: int) -> None:
-        for some in _slices(start * step, min(stop * step, len(places)), step):
-            held = np.flatnonzero(~beyond[some]) + some.start
-            if not proven(places[held]):  # one of them, seldom more
-                beyond[held] = [not proven(places[one : one + 1]) for one in held]
-
-    share(certify, math.ceil(len(places) / step), float(len(places) * size**3))
-    return places[beyond]
+            continue
+    return found

@@ -11,12 +11,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ..apply.blas import in_one_thread
+from ..apply.threads import share
 from ..convolution import Convolution
 from ..geometry import Geometry
 from .basis import DCT, DFT, EVEN, ODD
 
 # Taps on an axis up to which multiplying by cosines is faster than transforming the array they stand in.
 FEW_TAPS = 32
+SMALL_PRODUCT = 2**17  # multiply-adds of a piece of a product
 
 
 @dataclass(frozen=True)
@@ -144,7 +147,7 @@ class Line:
 
     def _multiplied(self, values: NDArray, kind: str, halved: bool) -> NDArray:
         coefficients = self._coefficients(kind, halved)
-        mixed = coefficients.reshape(-1, values.shape[1]) @ values
+        mixed = _products(coefficients.reshape(-1, values.shape[1]), values)
         return mixed.reshape(values.shape[0], *coefficients.shape[:2], values.shape[2])
 
     def _coefficients(self, kind: str, halved: bool) -> NDArray:
@@ -194,3 +197,20 @@ class Line:
         standing[before] = 1
         standing[extension.position] = extension.weight.sum(axis=1)
         return standing[np.arange(g.kernel[0]) * g.dilation[0]]
+
+
+def _products(left: NDArray, right: NDArray) -> NDArray:
+    """`left @ right` for each of `right`, in pieces that threads share."""
+    count, _, columns = right.shape
+    width = max(1, SMALL_PRODUCT // left.size)
+    pieces = -(-columns // width)
+    out = np.empty((count, len(left), columns), np.result_type(left, right))
+
+    def multiply(start: int, stop: int) -> None:
+        for task in range(start, stop):
+            index, first = task // pieces, task % pieces * width
+            np.matmul(left, right[index, :, first : first + width], out=out[index, :, first : first + width])
+
+    with in_one_thread():
+        share(multiply, count * pieces, float(count * left.size * columns))
+    return out
