@@ -56,7 +56,7 @@ def gaussian(size: int | Sequence[int], sigma: float | Sequence[float]) -> Kerne
     squares = np.zeros(shape)
     for squared, deviation in zip(_squared_offsets(shape), sigmas, strict=True):
         width = _positive("sigma", deviation)
-        squares = squares + (squared - squared.min()) / width**2
+        squares = squares + (squared - squared.min()) / width / width
     return _unit_sum(np.exp(-squares / 2))
 
 
@@ -93,7 +93,7 @@ def moffat(size: int | Sequence[int], fwhm: float, beta: float) -> Kernel:
     width, power = _positive("fwhm", fwhm), _positive("beta", beta, 0.01)
     scale = width / (2 * math.sqrt(math.expm1(math.log(2) / power)))
     squared_radius = sum(_squared_offsets(shape))
-    return _unit_sum((1 + squared_radius / scale**2) ** -power)
+    return _unit_sum((1 + squared_radius / scale / scale) ** -power)
 
 
 def disk(radius: float) -> Kernel:
