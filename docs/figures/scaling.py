@@ -17,7 +17,7 @@ for panel, chosen, key, label in (
     (axes[1], by_taps, "taps", "taps along each axis"),
 ):
     for name in names:
-        points = [(row[key], 1e3 * row["seconds"][name]) for row in chosen if name in row["seconds"]]
+        points = sorted({row[key]: 1e3 * row["seconds"][name] for row in chosen if name in row["seconds"]}.items())
         if points:
             style = {"linewidth": 2.5, "color": "black"} if name == "convop" else {"linewidth": 1.2, "alpha": 0.9}
             panel.loglog(*zip(*points, strict=True), marker="o", markersize=3, label=name, **style)

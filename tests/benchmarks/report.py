@@ -57,7 +57,9 @@ def applying(figures: dict[str, Any]) -> list[str]:
     titles = {"2d": "Pictures", "1d": "Signals", "3d": "Volumes"}
     lines = ["## One channel, zero boundary", ""]
     lines += [
-        'Milliseconds of one application. "lead" is the time of the best rival over convop\'s: below 1 convop loses.',
+        'Milliseconds of one application. "lead" is the time of the best rival over convop\'s: below 1 convop loses. '
+        '"adjoint" is the time of `A.H(x)` over that of `A(x)`. What is lost are small pictures with few taps in float32: '
+        "a call costs about 12 microseconds, and bringing lines into cache a third of the time.",
         "",
     ]
     for part, title in titles.items():
@@ -70,12 +72,15 @@ def _cells(rows: list[dict]) -> list[dict[str, str]]:
     names = sorted({name for row in rows for name in (*row["seconds"], *row["missing"])} - {"convop"})
     return [
         {
-            "case": row["case"], "convop": milliseconds(row["seconds"]["convop"]), "method": row["method"],
+            "case": row["case"].replace("float", "f"),
+            "convop": milliseconds(row["seconds"]["convop"]),
+            "method": row["method"],
+            "lead": f"{row['lead']:.2f}" if row["lead"] else "-",
+            "adjoint": f"{row['adjoint']:.2f}",
             **{name: milliseconds(row["seconds"].get(name)) for name in names},
-            "lead": f"{row['lead']:.2f}" if row["lead"] else "-", "adjoint": f"{row['adjoint']:.2f}",
         }
         for row in rows
-    ]  # fmt: skip
+    ]
 
 
 def spectra_kept(figures: dict[str, Any]) -> list[str]:

@@ -110,9 +110,9 @@ def summary(rows: list[dict]) -> str:
     slow = [row["case"] for row in rows if row["adjoint"] > 1.15]
     mean = math.exp(sum(map(math.log, leads)) / len(leads))
     return (
-        f"{len(leads)} cells: {mean:.2f} times faster than the best rival (geometric mean), least {min(leads):.2f}; "
-        f"slower than 1.2 in {len(lost)}: {'; '.join(lost) or 'none'}; "
-        f"adjoint over 1.15 in {len(slow)}: {'; '.join(slow) or 'none'}"
+        f"{len(leads)} cells: {mean:.2f} times faster than the best rival (geometric mean), least {min(leads):.2f}. "
+        f"More than 1.2 times slower in {len(lost)}: {'; '.join(lost) or 'none'}. "
+        f"Adjoint more than 1.15 times slower than the forward in {len(slow)}: {'; '.join(slow) or 'none'}"
     )
 
 
