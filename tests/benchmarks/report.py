@@ -58,8 +58,8 @@ def applying(figures: dict[str, Any]) -> list[str]:
     lines = ["## One channel, zero boundary", ""]
     lines += [
         'Milliseconds of one application. "lead" is the time of the best rival over convop\'s: below 1 convop loses. '
-        '"adjoint" is the time of `A.H(x)` over that of `A(x)`. What is lost are small pictures with few taps in float32: '
-        "a call costs about 12 microseconds, and bringing lines into cache a third of the time.",
+        '"adjoint" is the time of `A.H(x)` over that of `A(x)`. What is lost are small pictures with few taps in '
+        "float32: a call costs about 12 microseconds, and bringing lines into cache a third of the time.",
         "",
     ]
     for part, title in titles.items():
