@@ -119,7 +119,7 @@ def test_the_plan_takes_it_where_it_is_cheaper():
     assert convop.Convolution(blur + 1e-9 * values(1, (15, 15), "float64"), (1024, 1024)).method != "separable"
     assert convop.Convolution(convop.psf.gaussian(3, 1.0), (1024, 1024)).method == "direct"
     predicted = plan.costs(convop.Convolution(blur, (1024, 1024)).geometry, blur[None, None])
-    assert predicted["separable"] < 0.2 * predicted["direct"]
+    assert predicted["separable"] < 0.3 * predicted["direct"]
 
 
 def test_small_kernels_are_not_factored(monkeypatch):
