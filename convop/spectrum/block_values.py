@@ -129,8 +129,8 @@ def _definite(gram: NDArray, shift: NDArray, places: NDArray[np.intp]) -> NDArra
     if size <= SINGLE:
         from .definite import definite
 
-        imag = gram.imag if gram.dtype.kind == "c" else np.empty((0, 0, 0), shift.dtype)
-        share(definite, len(places), float(len(places) * size**3), gram.real, imag, shift, places, found)
+        imag = np.imag(gram) if gram.dtype.kind == "c" else np.empty((0, 0, 0), shift.dtype)
+        share(definite, len(places), float(len(places) * size**3), np.real(gram), imag, shift, places, found)
         return found
     eye = np.eye(size, dtype=gram.dtype)
     for index, place in enumerate(places):
