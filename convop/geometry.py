@@ -10,7 +10,7 @@ so equal operators have equal geometries.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Self
@@ -178,13 +178,13 @@ class Geometry:
         """For each tap of `axis`, where it reads relative to `i * stride`."""
         return np.arange(self.kernel[axis]) * self.dilation[axis] - self.padding[axis][0]
 
-    def after_extending(self, axes: Sequence[int]) -> "Geometry":
-        """The geometry that is left for signals that were already extended along `axes`."""
-        if not axes:
+    def on_extended(self, sizes: Mapping[int, int]) -> "Geometry":
+        """The geometry that is left for signals already extended, along the axes in `sizes` to so many samples."""
+        if not sizes:
             return self
         spatial, padding, boundary = list(self.spatial), list(self.padding), list(self.boundary)
-        for axis in axes:
-            spatial[axis], padding[axis], boundary[axis] = self.extended[axis], (0, 0), ("zero", "zero")
+        for axis, size in sizes.items():
+            spatial[axis], padding[axis], boundary[axis] = size, (0, 0), ("zero", "zero")
         return Geometry.make(
             tuple(spatial), self.kernel, stride=self.stride, dilation=self.dilation, padding=tuple(padding),
             boundary=tuple(boundary), channels=(self.channels_out, self.channels_in), groups=self.groups,

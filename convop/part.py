@@ -11,7 +11,7 @@ from .convolution import Convolution
 from .dtypes import as_signal
 from .errors import GeometryError
 from .operator import Operator
-from .window import on_windows, window
+from .window import window
 
 
 class Part:
@@ -33,7 +33,8 @@ class Part:
     def __init__(self, A: Convolution, runs: Mapping[int, range]) -> None:
         self.windows = {axis: window(A.geometry, axis, outputs) for axis, outputs in runs.items()}
         # The rows of the matrix that belong to these outputs, without columns of zeros: the same kernel.
-        self.operator = Convolution.of(on_windows(A.geometry, self.windows), A.weight, A.convention, A._asked)
+        left = A.geometry.on_extended({axis: each.length for axis, each in self.windows.items()})
+        self.operator = Convolution.of(left, A.weight, A.convention, A._asked)
         self._from_last = A.geometry.ndim
 
     def forward(self, x: NDArray) -> NDArray:

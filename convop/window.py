@@ -4,7 +4,6 @@ A part of a convolution is a convolution itself: on the samples that its outputs
 outside the array, it reads nothing outside. What stands there is asked of `Geometry.extension`.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -70,15 +69,3 @@ def outputs_inside(geometry: Geometry, axis: int, samples: range, outputs: range
     last = (samples.stop + before - geometry.reach[axis]) // step
     start = min(max(first, outputs.start), outputs.stop)
     return range(start, max(min(last + 1, outputs.stop), start))
-
-
-def on_windows(geometry: Geometry, windows: Mapping[int, Window]) -> Geometry:
-    """The geometry of these outputs alone, for each axis in `windows`, on arrays of what stands in these windows."""
-    axes = range(geometry.ndim)
-    return Geometry.make(
-        tuple(windows[axis].length if axis in windows else geometry.spatial[axis] for axis in axes),
-        geometry.kernel, stride=geometry.stride, dilation=geometry.dilation,
-        padding=tuple((0, 0) if axis in windows else geometry.padding[axis] for axis in axes),
-        boundary=tuple("zero" if axis in windows else geometry.boundary[axis] for axis in axes),
-        channels=(geometry.channels_out, geometry.channels_in), groups=geometry.groups, lifted=geometry.lifted,
-    )  # fmt: skip

@@ -58,9 +58,41 @@ def weighted(x: NDArray, weight: int) -> NDArray:
     return x if weight == 1 else x * x.dtype.type(weight)
 
 
-def _resized(geometry: Geometry, x: NDArray, axis: int, size: int) -> tuple[NDArray, NDArray, NDArray]:
-    """Zeros like `x` with `size` samples along `axis`; and views of `x` and of them with that axis first."""
-    at = axis - geometry.ndim
+def placed(x: NDArray, at: int, size: int, ours: slice, theirs: slice, outside: Extension) -> NDArray:
+    """`x` along its axis `at` as an axis of `size`: its own samples `theirs` at `ours`, and what stands outside."""
+    result, source, target = _resized(x, at, size)
+    target[ours] = source[theirs]
+
+    def add(position: int, index: int, weight: int) -> None:
+        target[position] += weighted(source[index], weight)
+
+    combine(outside, add)
+    return result
+
+
+def added_back(u: NDArray, at: int, size: int, ours: slice, theirs: slice, outside: Extension) -> NDArray:
+    """The adjoint of `placed`, to an axis of `size`."""
+    result, source, target = _resized(u, at, size)
+    target[theirs] = source[ours]
+
+    def add(position: int, index: int, weight: int) -> None:
+        target[index] += weighted(source[position], weight)
+
+    combine(outside, add)
+    return result
+
+
+def upsampled(geometry: Geometry, y: NDArray) -> NDArray:
+    """`y` of shape `(..., *out_spatial)` with zeros where stride 1 would have outputs between its own."""
+    if all(s == 1 for s in geometry.stride):
+        return y
+    z = np.zeros((*y.shape[: -geometry.ndim], *geometry.dense), y.dtype)
+    z[(..., *geometry.samples)] = y
+    return z
+
+
+def _resized(x: NDArray, at: int, size: int) -> tuple[NDArray, NDArray, NDArray]:
+    """Zeros like `x` with `size` samples along axis `at`; and views of `x` and of them with that axis first."""
     shape = list(x.shape)
     shape[at] = size
     result = np.zeros(shape, x.dtype)
@@ -70,26 +102,12 @@ def _resized(geometry: Geometry, x: NDArray, axis: int, size: int) -> tuple[NDAr
 def _extend_axis(geometry: Geometry, x: NDArray, axis: int) -> NDArray:
     if geometry.padding[axis] == (0, 0):
         return x
-    extended, source, target = _resized(geometry, x, axis, geometry.extended[axis])
-    ours, theirs = _inside(geometry, axis)
-    target[ours] = source[theirs]
-
-    def add(position: int, index: int, weight: int) -> None:
-        target[position] += weighted(source[index], weight)
-
-    combine(geometry.extension(axis), add)
-    return extended
+    at, size = axis - geometry.ndim, geometry.extended[axis]
+    return placed(x, at, size, *_inside(geometry, axis), geometry.extension(axis))
 
 
 def _fold_axis(geometry: Geometry, u: NDArray, axis: int) -> NDArray:
     if geometry.padding[axis] == (0, 0):
         return u
-    folded, source, target = _resized(geometry, u, axis, geometry.spatial[axis])
-    ours, theirs = _inside(geometry, axis)
-    target[theirs] = source[ours]
-
-    def add(position: int, index: int, weight: int) -> None:
-        target[index] += weighted(source[position], weight)
-
-    combine(geometry.extension(axis), add)
-    return folded
+    at, size = axis - geometry.ndim, geometry.spatial[axis]
+    return added_back(u, at, size, *_inside(geometry, axis), geometry.extension(axis))

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ..geometry import Geometry
 from . import overlap_save, threads
-from .extend import extend, fold
+from .extend import extend, fold, upsampled
 from .machine import constants
 from .transforms import fast_length, in_groups, inverse, kernel_symbol, mix, transform, transform_workers
 
@@ -47,7 +47,7 @@ class Prepared:
     @cached_property
     def inner(self) -> Geometry:
         """The geometry that is left once `extended_axes` are extended."""
-        return self.geometry.after_extending(self.extended_axes)
+        return self.geometry.on_extended({axis: self.geometry.extended[axis] for axis in self.extended_axes})
 
     @cached_property
     def lengths(self) -> tuple[int, ...]:
@@ -84,11 +84,8 @@ def adjoint(prepared: Prepared | overlap_save.Prepared, y: NDArray) -> NDArray:
     if isinstance(prepared, overlap_save.Prepared):
         return overlap_save.adjoint(prepared, y)
     g = prepared.geometry
-    z = y
-    if any(s != 1 for s in g.stride):
-        z = np.zeros((*y.shape[:2], *g.dense), y.dtype)
-        z[(..., *g.samples)] = y
-    u = inverse(mix(prepared.conjugate, transform(z, prepared.lengths), adjoint=True), prepared.lengths, y.dtype)
+    mixed = mix(prepared.conjugate, transform(upsampled(g, y), prepared.lengths), adjoint=True)
+    u = inverse(mixed, prepared.lengths, y.dtype)
     inside = tuple(map(slice, prepared.inner.spatial))
     return np.ascontiguousarray(fold(g, u[(..., *inside)], prepared.extended_axes))
 
@@ -134,12 +131,14 @@ def best_blocks(geometry: Geometry, weight: NDArray) -> tuple[int, ...] | None:
 
 
 def whole_cost(geometry: Geometry, weight: NDArray) -> float:
+    """Predicted ns of transforming the whole at once."""
     size = math.prod(least_lengths(geometry))
     shared = transform_workers(size) ** 0.5 if _is_far(geometry, weight, size) else 1.0  # near ones gain nothing
     return _transform_cost(geometry, weight, size) / shared
 
 
 def blocks_cost(geometry: Geometry, weight: NDArray, lengths: tuple[int, ...]) -> float:
+    """Predicted ns of blocks of these lengths."""
     number = math.prod(overlap_save.counts(geometry, lengths))
     each = constants().block + _transform_cost(geometry, weight, math.prod(lengths))
     return number * each / threads.count() ** 0.5

@@ -297,7 +297,7 @@ def applies(geometry: Geometry) -> bool:
 
 def cost(geometry: Geometry, weight: NDArray) -> float:
     """Predicted ns of one application."""
-    unit = machine.constants().product * weight.itemsize / 4 * (2 if weight.dtype.kind == "c" else 1)
+    unit = machine.constants().product * machine.arithmetic(weight.dtype)
     outputs = math.prod(geometry.out_spatial)
     # With few output channels BLAS has too little to do for what it reads.
     product = (1 + 3 * geometry.groups / geometry.channels_out) * geometry.channels_out * geometry.work

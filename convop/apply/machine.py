@@ -17,6 +17,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from ..errors import GeometryError
 
 VARIABLE = "CONVOP_MACHINE"
@@ -54,6 +56,11 @@ def assumed(values: Constants) -> Iterator[None]:
         yield
     finally:
         _assumed.reset(token)
+
+
+def arithmetic(dtype: np.dtype) -> float:
+    """Cost of a multiply-add relative to float32."""
+    return {"float32": 1.0, "float64": 2.0, "complex64": 4.0, "complex128": 8.0}[dtype.name]
 
 
 def source() -> str:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from ..geometry import Geometry
 from . import threads
-from .extend import extend, fold
+from .extend import extend, fold, upsampled
 from .transforms import fast_length, impulse_response, in_groups, inverse, mix, transform
 
 WORTH_BLOCKS = 2**19  # samples below which the whole is transformed at once
@@ -39,7 +39,7 @@ class Prepared:
     @cached_property
     def inner(self) -> Geometry:
         """The geometry that is left once `extended_axes` are extended."""
-        return self.geometry.after_extending(self.extended_axes)
+        return self.geometry.on_extended({axis: self.geometry.extended[axis] for axis in self.extended_axes})
 
     @cached_property
     def symbol(self) -> NDArray:
@@ -89,13 +89,9 @@ def forward(prepared: Prepared, x: NDArray) -> NDArray:
 def adjoint(prepared: Prepared, y: NDArray) -> NDArray:
     """`y` of shape `(batch, C_out, *out_spatial)` to `(batch, C_in, *spatial)`."""
     g, inner = prepared.geometry, prepared.inner
-    z = y
-    if any(s != 1 for s in g.stride):
-        z = np.zeros((*y.shape[:2], *g.dense), y.dtype)
-        z[(..., *g.samples)] = y
     u = np.empty((len(y), g.channels_in, *inner.spatial), y.dtype)
     first = tuple(-int(inner.lags(axis)[-1]) for axis in range(g.ndim))
-    _share(prepared, z, u, first, adjoint=True)
+    _share(prepared, upsampled(g, y), u, first, adjoint=True)
     return fold(g, u, prepared.extended_axes)
 
 

@@ -13,7 +13,7 @@ from ..arguments import is_one_of
 from ..errors import GeometryError
 from ..geometry import Geometry
 from . import direct, fft, gemm, separable, sparse
-from .machine import constants
+from .machine import arithmetic, constants
 
 _CALLS = {"direct": 1.0, "fft": 3.0, "sparse": 2.0, "gemm": 2.0, "separable": 2.5}  # overhead of a call, in plain ones
 _ROWS_AT_ONCE = 0.6  # of the time of loops over single rows, where four rows share what they read
@@ -22,7 +22,11 @@ _WORTH_FACTORING = 100  # taps below which the passes of a separable kernel gain
 
 @dataclass(frozen=True)
 class Method:
-    """An engine, the formula for its cost in ns, what it does, and whether the numbers in the kernel let it serve."""
+    """An engine, the formula for its cost in ns, what it does, and whether the numbers in the kernel let it serve.
+
+    An engine has `applies(geometry)`, whether it can serve; `prepare(geometry, weight)`, what it keeps for one dtype;
+    and `forward(prepared, x)` and `adjoint(prepared, y)` on arrays `(batch, channels, *spatial)`.
+    """
 
     engine: ModuleType
     cost: Callable[[Geometry, NDArray], float]
@@ -34,11 +38,6 @@ class Method:
         return self.engine.applies(geometry) and self.fits(geometry, weight)
 
 
-def _width(weight: NDArray) -> float:
-    """Cost of arithmetic relative to float32."""
-    return {"float32": 1, "float64": 2, "complex64": 4, "complex128": 8}[weight.dtype.name]
-
-
 def _outputs(geometry: Geometry) -> int:
     return math.prod(geometry.out_shape)
 
@@ -48,12 +47,12 @@ def _direct(geometry: Geometry, weight: NDArray) -> float:
     taps = geometry.work + 3 * geometry.channels_in / geometry.groups
     rows = geometry.kernel[-2] if geometry.ndim > 1 else 1
     unit = constants().multiply_add * (_ROWS_AT_ONCE if rows > 5 and math.prod(geometry.stride) == 1 else 1)
-    return unit * _width(weight) * taps * _outputs(geometry)
+    return unit * arithmetic(weight.dtype) * taps * _outputs(geometry)
 
 
 def _sparse(geometry: Geometry, weight: NDArray) -> float:
     # The matrix must be built and kept as well: never cheaper than the loops that need none.
-    return constants().entry * _width(weight) * geometry.work * _outputs(geometry)
+    return constants().entry * arithmetic(weight.dtype) * geometry.work * _outputs(geometry)
 
 
 def _separable(geometry: Geometry, weight: NDArray) -> float:
