@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ..apply.transforms import transform_workers
 from ..arguments import Shape
+from . import hermitian_toeplitz
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,17 @@ class Arrays:
     def host(self, values: Any) -> NDArray:
         """An array, or a number, as numpy's."""
         return np.asarray(values)
+
+    def inverses(self, matrices: Any) -> Any:
+        """Of many small matrices `(*many, t, t)`."""
+        from ..apply.blas import in_one_thread
+
+        with in_one_thread():
+            return np.linalg.inv(matrices)
+
+    def toeplitz_inverses(self, columns: Any) -> Any:
+        """From the first columns `(t, *many)` of positive definite Toeplitz matrices to inverses `(*many, t, t)`."""
+        return hermitian_toeplitz.inverses(columns)
 
     def cholesky(self, matrix: Any) -> Any:
         """The lower Cholesky factor of a Hermitian matrix; None if it is not positive definite."""

@@ -81,7 +81,8 @@ class Cross:
         """`R S R^H z`."""
         spectra = self.spread(z)
         if len(self.kept) == 1:
-            return self.gather(spectra * self.symbol[0, 0])
+            spectra *= self.symbol[0, 0]  # in place: writing memory for the first time takes longer than multiplying
+            return self.gather(spectra)
         return self.gather(self.arrays.xp.einsum("qr...,br...->bq...", self.symbol, spectra))
 
     def solve(self, right: Any, stop: Stop, start: Any = None, corner: bool = False) -> Iterations:
@@ -160,14 +161,16 @@ class _Strip:
     def _inverses(self, cross: Cross, axis: int, component: NDArray, layer: NDArray) -> Any:
         """For each frequency along the strip, the inverse of the matrix across it."""
         arrays, xp = cross.arrays, cross.arrays.xp
-        thick = int(layer.max() - layer.min())
-        lags = arrays.native(np.arange(-thick, thick + 1) % cross.torus.sizes[axis])
+        thick, alone = int(layer.max() - layer.min()), len(cross.kept) == 1
+        lags = arrays.native(np.arange(0 if alone else -thick, thick + 1) % cross.torus.sizes[axis])
         across = xp.moveaxis(cross.response, 2 + axis, 2)[:, :, lags]
         if self.others:
             across = arrays.transform(across, tuple(range(3, across.ndim)), self.real)
+        if alone:
+            return arrays.toeplitz_inverses(across[0, 0])
         rows, columns = arrays.native(component[:, None]), arrays.native(component[None, :])
         blocks = across[rows, columns, arrays.native(layer[:, None] - layer[None, :] + thick)]
-        return xp.linalg.inv(xp.moveaxis(blocks, (0, 1), (-2, -1)))
+        return arrays.inverses(xp.moveaxis(blocks, (0, 1), (-2, -1)))
 
     def solve(self, residual: Any) -> Any:
         """The values on the strip that explain the residual there; zero elsewhere on the cross."""

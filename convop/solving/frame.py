@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..apply.sparse import csr
+from ..apply.transforms import fast_length
 from ..arguments import Shape
 from ..convolution import Convolution
 from ..geometry import Geometry
@@ -102,11 +103,9 @@ class FrameState(State):
 
     def _sizes(self) -> Shape:
         """The scene's own sizes where rows of a regulariser or a period ask for them, fast ones otherwise."""
-        from scipy.fft import next_fast_len
-
         fixed = [bool(self.penalties) or "periodic" in pair for pair in self.blurs[0].geometry.boundary]
         return tuple(
-            n if own else int(next_fast_len(n, True))  # pyright: ignore[reportArgumentType]
+            n if own else fast_length(n, real=False)  # with a factor of 11 as fast, and the strips are thinner
             for n, own in zip(self.spatial, fixed, strict=True)
         )
 
@@ -131,7 +130,8 @@ class FrameFactor(TorusFactor):
         powers = [(s.conj() * s).real for s in rows]
         identity = 0.0 if state.penalties else alpha
         whole: Any = sum(powers) + identity
-        self.columns, self.inverse = arrays.working(xp.stack(rows)), arrays.working(1 / whole)
+        columns = arrays.working(xp.stack(rows))
+        self.columns, self.adjoint, self.inverse = columns, columns.conj(), arrays.working(1 / whole)
         kept = tuple(each.geometry.out_spatial for each in (*state.blurs, *state.penalties))
         self.cross = Cross(complement(rows, powers, identity, xp), self.torus, kept)
         self.gain = math.sqrt(float((whole - identity).max()))
@@ -143,10 +143,15 @@ class FrameFactor(TorusFactor):
         return self.cross.gather(spectrum[:, None] * self.columns)
 
     def _solution(self, spectrum: Any, z: Any) -> Any:
-        return (spectrum + self._residual(z)) * self.inverse
+        whole = self._residual(z)
+        whole += spectrum
+        whole *= self.inverse
+        return whole
 
     def _residual(self, rho: Any) -> Any:
-        return (self.cross.spread(rho) * self.columns.conj()).sum(1)
+        spectra = self.cross.spread(rho)
+        spectra *= self.adjoint
+        return spectra[:, 0] if len(self.adjoint) == 1 else spectra.sum(1)
 
 
 def complement(rows: list[Any], powers: list[Any], identity: float, xp: Any) -> Any:

@@ -22,6 +22,7 @@ class Answer:
     x: NDArray
     residuals: tuple[float, ...]  # relative to the right-hand side, the largest of the batch, after each step
     status: str  # "converged", "stalled" or "max_iterations"
+    left: Any = None  # the norm of each item's residual, where `refined` has computed it by the operators themselves
 
     @property
     def iterations(self) -> int:
@@ -74,7 +75,8 @@ def refined(
     scale = problem.norms(f)
     answer = factor.solve(f, tol, maxiter, start, watch)
     x, status, residual = answer.x, answer.status, f - problem.normal(answer.x, alpha)
-    left = relative(problem.norms(residual), scale)
+    norms = problem.norms(residual)
+    left = relative(norms, scale)
     history = (*answer.residuals[:-1], left)
     for _ in range(REFINEMENTS):
         if left <= tol or status == "interrupted" or len(history) > maxiter:
@@ -83,18 +85,19 @@ def refined(
         seen = None if watch is None else _corrected(watch, x, left, steps)
         more = factor.solve(residual, min(0.5, tol / left), maxiter - steps, None, seen)
         remaining = f - problem.normal(x + more.x, alpha)
-        after = relative(problem.norms(remaining), scale)
+        norms_after = problem.norms(remaining)
+        after = relative(norms_after, scale)
         status = more.status if after < left / 2 else "stalled"
         if after < left:
             history = (*history[:-1], *(left * r for r in more.residuals[:-1]), after)
-            x, residual, left = x + more.x, remaining, after
+            x, residual, norms, left = x + more.x, remaining, norms_after, after
         if status == "stalled":
             break
     if left <= tol:
         status = "converged"
     elif status == "converged":
         status = "stalled"
-    return Answer(x, history, status)
+    return Answer(x, history, status, norms)
 
 
 def _corrected(watch: Watch, x: NDArray, left: float, steps: int) -> Watch:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ..apply.transforms import fast_length
 from ..arguments import Shape
 from ..operator import Operator
 from .arrays import Arrays
@@ -74,13 +75,11 @@ def _geometry(row: Operator) -> Any:
 
 def _sizes(geometries: list[Any]) -> Shape:
     """Fast sizes that hold the signal and the reach of every kernel; the own ones of periodic axes."""
-    from scipy.fft import next_fast_len
-
     sizes = []
     for axis, n in enumerate(geometries[0].spatial):
         periodic = any("periodic" in g.boundary[axis] for g in geometries)
         least = max(n + g.reach[axis] - 1 for g in geometries)
-        sizes.append(n if periodic else int(next_fast_len(least, True)))  # pyright: ignore[reportArgumentType]
+        sizes.append(n if periodic else fast_length(least, real=False))
     return tuple(sizes)
 
 

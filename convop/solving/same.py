@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..apply.transforms import fast_length
 from ..arguments import Shape
 from ..operator import Operator
 from .arrays import Arrays
@@ -68,13 +69,11 @@ def _kept(rows: tuple[Operator, ...]) -> tuple[Shape, ...]:
 
 def _sizes(rows: tuple[Operator, ...]) -> Shape:
     """Fast sizes on which no sample that is read or written wraps onto another; the own ones of periodic axes."""
-    from scipy.fft import next_fast_len
-
     sizes, geometries = [], _geometries(rows)
     for axis, n in enumerate(geometries[0].spatial):
         least = max(max(n + max(0, *g.padding[axis]), g.out_spatial[axis]) for g in geometries)
         periodic = any("periodic" in g.boundary[axis] for g in geometries)
-        sizes.append(n if periodic else int(next_fast_len(least, True)))  # pyright: ignore[reportArgumentType]
+        sizes.append(n if periodic else fast_length(least, real=False))
     return tuple(sizes)
 
 

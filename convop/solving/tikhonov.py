@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from .normal import refined
+from .normal import Answer, refined
 from .problem import Problem
 from .task import Found, Task
 
@@ -13,14 +13,15 @@ def minimise(task: Task, alpha: float) -> Found:
     state, name, reason = task.state(alpha)
     factor = state.at(alpha)
     answer = refined(task.problem, factor, task.f, alpha, task.tol, task.maxiter, task.start, task.watch)
-    bound = error_bound(task.problem, answer.x, task.f, alpha)
+    bound = error_bound(task.problem, answer, alpha)
     reason = "; ".join(filter(None, (reason, factor.remark)))
     return Found(answer.x, alpha, answer.status, name, reason, answer.iterations, answer.residuals, bound)
 
 
-def error_bound(problem: Problem, x: NDArray, f: NDArray, alpha: float) -> NDArray:
+def error_bound(problem: Problem, answer: Answer, alpha: float) -> NDArray:
     """``||r|| / (alpha ||x||)`` for each item: the smallest eigenvalue of `A^H A + alpha I` is at least alpha."""
+    count = len(answer.x)
     if problem.L is not None or not alpha > 0:
-        return np.full(len(x), np.nan)
-    residual, size = problem.norms(f - problem.normal(x, alpha)), problem.norms(x)
-    return np.divide(residual, alpha * size, where=size > 0, out=np.zeros(len(x)))
+        return np.full(count, np.nan)
+    size = problem.norms(answer.x)
+    return np.divide(answer.left, alpha * size, where=size > 0, out=np.zeros(count))

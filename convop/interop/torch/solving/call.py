@@ -57,7 +57,7 @@ class Call:
         answer = system.solve(f.detach(), start, watch)
         x: Any = answer.x
         with torch.no_grad():
-            bound = error_bound(cast(Any, equations), x, cast(Any, f), alpha)
+            bound = error_bound(cast(Any, equations), answer, alpha)
         x = system.tied(x, f) if graded else x
         return self._solution(x, answer, weight, bound, method, system.factor.remark)
 

@@ -44,6 +44,16 @@ class Tensors(Arrays):
     def host(self, values: Any) -> NDArray:
         return values.numpy(force=True) if isinstance(values, Tensor) else np.asarray(values)
 
+    def inverses(self, matrices: Tensor) -> Tensor:
+        return torch.linalg.inv(matrices)
+
+    def toeplitz_inverses(self, columns: Tensor) -> Tensor:
+        size = len(columns)
+        lags = torch.arange(size, device=self.device)
+        lags = lags[:, None] - lags
+        lower = columns[lags.abs()].movedim((0, 1), (-2, -1))
+        return self.inverses(torch.where(lags < 0, lower.conj(), lower))
+
     def cholesky(self, matrix: Tensor) -> Tensor | None:
         factor, failed = torch.linalg.cholesky_ex(matrix)
         return None if bool(failed) else factor
