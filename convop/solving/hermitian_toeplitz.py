@@ -19,7 +19,7 @@ def inverses(columns: NDArray) -> NDArray:
     wide = np.ascontiguousarray(columns.reshape(size, -1).T, complex)
     found = np.empty((math.prod(many), size, size), complex)
     compiled(_invert)(wide, found)
-    return (found if np.iscomplexobj(columns) else found.real).reshape(*many, size, size)
+    return (found if np.iscomplexobj(columns) else np.real(found)).reshape(*many, size, size)
 
 
 def _invert(columns, inverses):

@@ -11,10 +11,8 @@ from .cross import Cross
 from .normal import Answer, Factor, Watch, array_norms, batch_norms
 from .torus import Torus
 
-FAR, NEAR = (
-    1e4,
-    10.0,
-)  # a bound that exceeds the tolerance more often will do; an estimate that does less often will not
+FAR = 1e4  # a bound on the residual that exceeds the tolerance so many times is not worth sharpening
+NEAR = 10.0  # an estimated residual that exceeds the tolerance fewer times is computed
 TIGHT = 1e-7  # tolerances below which the more expensive preconditioner pays
 
 
