@@ -21,7 +21,8 @@ from .conjugate_gradients import Iterations, Stop, conjugate_gradients
 from .torus import Torus
 
 EASY_STEPS = 5  # that are tried before the corner is factored
-CORNER_SHARES = (1.0, 0.5)  # how far a corner reaches past where two strips meet, in thicknesses of the strips
+# How far a corner reaches past where two strips meet, in thicknesses of the strips: as far as is affordable.
+CORNER_SHARES = (4.0, 3.0, 2.0, 1.5, 1.0, 0.75, 0.5, 0.35, 0.25)
 CHEAP_CORNER = 1500  # unknowns of a corner whose dense matrix is factored in no time
 LARGEST_CORNER = 4000  # 128 MB, a second to factor
 CORNER_WORK = 32  # entries of a corner's matrix for each sample of the torus, so that a solve costs what a step does
