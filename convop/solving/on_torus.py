@@ -12,7 +12,7 @@ from .normal import Answer, Factor, Watch, array_norms, batch_norms
 from .torus import Torus
 
 FAR = 1e4  # a bound on the residual that exceeds the tolerance so many times is not worth sharpening
-NEAR = 10.0  # an estimated residual that exceeds the tolerance fewer times is computed
+NEAR = (0.3, 10.0)  # an estimated residual is computed where its ratio to the tolerance lies between these
 TIGHT = 1e-7  # tolerances below which the more expensive preconditioner pays
 
 
@@ -21,8 +21,8 @@ class _Residual:
     """The residual of the normal equations for one on the cross, relative to the right-hand side.
 
     Computing it takes two transforms of the torus, as half a step does. Its ratio to the norm on the cross changes
-    little from step to step, so it is computed when it may matter for the first time and at last, and estimated in
-    between.
+    little from step to step, so it is computed once, estimated, and computed again where the estimate does not say
+    clearly whether it has come down to the tolerance.
     """
 
     gain: Any  # of each item: a bound on that ratio
@@ -35,11 +35,13 @@ class _Residual:
         bound = self.gain * norms
         if not self.tolerance < float(bound.max()) < FAR * self.tolerance:
             return bound
-        if self.ratio is None or float((self.ratio * norms).max()) <= NEAR * self.tolerance:
-            exact = self.compute(rho)
-            self.ratio = exact / (norms + (norms == 0))
-            return exact
-        return self.ratio * norms
+        if self.ratio is not None:
+            estimate = self.ratio * norms
+            if not NEAR[0] * self.tolerance < float(estimate.max()) < NEAR[1] * self.tolerance:
+                return estimate
+        exact = self.compute(rho)
+        self.ratio = exact / (norms + (norms == 0))
+        return exact
 
 
 class TorusFactor(Factor):
