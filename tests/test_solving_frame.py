@@ -144,7 +144,7 @@ def test_a_good_start_saves_steps(mode):
     b = draw(A.out_shape)
     cold = convop.solve(A, b, alpha=1e-3, tol=1e-8)
     warm = convop.solve(A, b, alpha=1e-3, tol=1e-8, x0=cold.x)
-    near = convop.solve(A, b, alpha=1e-3, tol=1e-8, x0=cold.x * (1 + 1e-5 * draw(A.in_shape)))
+    near = convop.solve(A, b, alpha=1e-3, tol=1e-8, x0=cold.x * (1 + 1e-7 * draw(A.in_shape)))
     assert cold.status == warm.status == near.status == "converged"
     assert warm.iterations <= 2 < cold.iterations
     assert near.iterations < cold.iterations
