@@ -46,6 +46,10 @@ class Form(nn.Module, abc.ABC):
     def adjoint(self, y: Tensor) -> Tensor:
         """`(batch, *out_shape)` to `(batch, *in_shape)`."""
 
+    def at_once(self, x: Tensor, adjoint: bool) -> Tensor | None:
+        """The answer to `(*batch, *shape)`, where `x` is plain data that needs no preparation; None: it may not be."""
+        return None
+
     def forward(self, x: Tensor) -> Tensor:
         return self.direct(x)
 
@@ -65,6 +69,7 @@ class Leaf(Form):
     """A form that computes with plain tensors, `run`, and is differentiated by exchanging forward and adjoint."""
 
     native = True  # whether `run` is made of torch's functions only, which torch may trace and batch as they are
+    costly = False  # whether what it derives from its numbers is too much to be derived in each call of a graph
     trains = False  # whether it has parameters: then `run` is differentiated as it stands
 
     def __init__(self, A: Operator, options: Options) -> None:
@@ -98,8 +103,9 @@ class Leaf(Form):
         if self.trains:
             return self.apart(x, adjoint)
         if torch.compiler.is_compiling():
-            return self.apart(x, adjoint) if self.native else torch.ops.convop.applied(x, self.handle, adjoint)
-        if (x.requires_grad and torch.is_grad_enabled()) or not (self.native or _is_plain()):
+            opaque = self.costly or not self.native
+            return torch.ops.convop.applied(x, self.handle, adjoint) if opaque else self.apart(x, adjoint)
+        if (x.requires_grad and torch.is_grad_enabled()) or not (self.native or is_plain()):
             return Swap.apply(x, self, adjoint)  # pyright: ignore[reportReturnType]
         return self.apart(x, adjoint)
 
@@ -144,12 +150,17 @@ class Swap(torch.autograd.Function):
         return y.unflatten(0, many.shape[:2]), 0
 
 
-def _is_plain() -> bool:
-    """Whether no transform of torch.func and no forward-mode differentiation is under way."""
+def is_plain() -> bool:
+    """Whether no transform of torch.func and no forward-mode differentiation is under way.
+
+    torch 2.13 has no public name for either question; these are what `torch.autograd.Function.apply` and
+    `forward_ad.make_dual` ask themselves.
+    """
     return not torch._C._are_functorch_transforms_active() and forward_ad._current_level < 0
 
 
-# torch.compile sees a leaf that is not made of torch's functions as one opaque function, which finds it by number.
+# torch.compile sees a leaf that is not made of torch's functions, or is costly to prepare, as one opaque function,
+# which finds it by number.
 
 _NUMBERS = itertools.count()
 _FORMS: WeakValueDictionary[int, Leaf] = WeakValueDictionary()
@@ -179,6 +190,13 @@ def _remember(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
 
 
 _applied.register_autograd(_backward, setup_context=_remember)
+
+
+@_applied.register_vmap
+def _(info: Any, in_dims: Any, x: Tensor, handle: int, adjoint: bool) -> Any:
+    many = x.movedim(in_dims[0], 0)
+    y = torch.ops.convop.applied(many.flatten(0, 1), handle, adjoint)
+    return y.unflatten(0, many.shape[:2]), 0
 
 
 def flat(x: Tensor) -> Tensor:

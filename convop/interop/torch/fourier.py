@@ -19,6 +19,7 @@ from .options import Options
 class Fourier(Kernelled):
     """Multiplication with the spectrum of the kernel, on a torus where no sample that counts wraps onto another."""
 
+    costly = True
     places: Tensor
 
     def __init__(self, A: Convolution, options: Options) -> None:

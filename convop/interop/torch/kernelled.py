@@ -15,10 +15,12 @@ from .options import Options
 class Derived(Leaf):
     """A form that applies something derived from its numbers, once for each type and again after they changed."""
 
+    derive: Callable[..., Any]  # `derive(numbers, *how)`: what applying needs of the numbers, in one way of applying
+
     def __init__(self, A: Operator, options: Options) -> None:
         super().__init__(A, options)
-        self._derived: dict[torch.dtype, Any] = {}
-        self._version = -1
+        self._derived: dict[tuple[Any, ...], Any] = {}
+        self._of: tuple[Tensor, int] | None = None  # what it was derived from: which tensor, and how often written to
 
     @property
     def source(self) -> Tensor:
@@ -29,36 +31,37 @@ class Derived(Leaf):
     def real(self) -> bool:
         return not self.source.is_complex()
 
-    def derive(self, numbers: Tensor) -> Any:
-        """What applying needs of the numbers."""
-        raise NotImplementedError
-
     def numbers(self, dtype: torch.dtype) -> Tensor:
         """The operator's numbers in this type, in the order that `derive` takes."""
         return self.source.to(dtype)
 
-    def derived(self, dtype: torch.dtype) -> Any:
-        """What `derive` makes of the numbers in this type, kept unless they are trained."""
-        if self.trains:
-            return self.derive(self.numbers(dtype))
-        tracing = torch.compiler.is_compiling()
-        if not (tracing or self.source.is_inference()) and self.source._version != self._version:
-            self._derived, self._version = {}, self.source._version
-        known = self._derived.get(dtype)
+    def derived(self, dtype: torch.dtype, *how: bool) -> Any:
+        """What `derive` makes of the numbers in this type, kept unless they are trained.
+
+        A graph of torch.compile derives it at each call, because nothing would tell the graph of new numbers.
+        """
+        if self.trains or torch.compiler.is_compiling():
+            return self.derive(self.numbers(dtype), *how)
+        if not self.holds(self.source):
+            self._derived, self._of = {}, (self.source, 0 if self.source.is_inference() else self.source._version)
+        known = self._derived.get((dtype, *how))
         if known is None:
             with torch.no_grad():
-                known = self.derive(self.numbers(dtype))
-            if not tracing:
-                self._derived[dtype] = known
+                known = self._derived[dtype, *how] = self.derive(self.numbers(dtype), *how)
         return known
+
+    def holds(self, source: Tensor | None) -> bool:
+        """Whether what was derived came from this tensor, as it is now; no one counts what inference tensors become."""
+        of = self._of
+        return of is not None and of[0] is source and (of[0].is_inference() or of[1] == of[0]._version)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "Derived":
         super()._apply(fn, recurse)
-        self._derived = {}
+        self._derived, self._of = {}, None
         return self
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_derived": {}}
+        return {**self.__dict__, "_derived": {}, "_of": None}
 
 
 class Kernelled(Derived):

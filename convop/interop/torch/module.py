@@ -52,13 +52,19 @@ class OperatorModule(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply to `x` of shape `(*batch, *in_shape)`."""
-        form = cast(Form, self.operator)
-        return run(form.adjoint if self.is_adjoint else form.direct, x, form.precision, self.in_shape, self.out_shape)
+        form: Any = self._modules["operator"]  # `self.operator` would take a microsecond to be found
+        y = form.at_once(x, self.is_adjoint)
+        return self._general(x, self.is_adjoint, self.in_shape, self.out_shape) if y is None else y
 
     def adjoint(self, y: Tensor) -> Tensor:
         """Apply the adjoint to `y` of shape `(*batch, *out_shape)`."""
+        form: Any = self._modules["operator"]
+        x = form.at_once(y, not self.is_adjoint)
+        return self._general(y, not self.is_adjoint, self.out_shape, self.in_shape) if x is None else x
+
+    def _general(self, x: Tensor, adjoint: bool, source: Shape, target: Shape) -> Tensor:
         form = cast(Form, self.operator)
-        return run(form.direct if self.is_adjoint else form.adjoint, y, form.precision, self.out_shape, self.in_shape)
+        return run(form.adjoint if adjoint else form.direct, x, form.precision, source, target)
 
     def extra_repr(self) -> str:
         arrow = " -> ".join("x".join(map(str, shape)) for shape in (self.in_shape, self.out_shape))
