@@ -1,10 +1,9 @@
-"""Sums, differences, multiples, means, concatenations; and functions that leave values as they are."""
+"""Sums, differences, multiples, concatenations; and functions that leave values as they are."""
 
 import math
 from typing import Any
 
 import numpy as np
-import scipy.sparse
 
 from ....algebra import Zero, add
 from ....arguments import Shape, as_int
@@ -14,7 +13,7 @@ from ....selection import Diagonal
 from ....stacking import vstack
 from .arranging import arranged, numbers
 from .branch import Branch, meet
-from .convolving import along_last, by_channel, unbatched
+from .convolving import by_channel, unbatched
 from .linearising import derivative
 from .traced import Call, Traced, as_array, reads
 
@@ -23,6 +22,13 @@ from .traced import Call, Traced, as_array, reads
     "contiguous", "clone", "positive", "to", "type", "float", "double", "half", "bfloat16", "type_as", "cpu", "cuda"
 )  # fmt: skip
 def kept(call: Call, x: Any, *args: Any, **kwargs: Any) -> Branch:
+    return x.branch
+
+
+@reads("real", "conj", "conj_physical", "resolve_conj", "resolve_neg")
+def of_reals(call: Call, x: Any) -> Branch:
+    if call.dtype.kind == "c":
+        raise NotLinearError(f"{call.name} of complex values is not linear over the complex numbers")
     return x.branch
 
 
@@ -54,24 +60,45 @@ def subtraction_from(call: Call, x: Any, other: Any, alpha: Any = 1) -> Branch:
     return _total(call, (other, 1), (x, -alpha))
 
 
+@reads("lerp")
+def interpolation(call: Call, x: Any, end: Any, weight: Any) -> Branch:
+    """`x + weight * (end - x)` with a constant weight."""
+    share = call.constant(weight, "a weight")
+    parts = [(x, 1 - share), (end, share)]
+    branches = [_weighted(call, value.branch, factor) for value, factor in parts if isinstance(value, Traced)]
+    return added(branches, shifts=len(branches) < len(parts))
+
+
+@reads("addcmul")
+def sum_with_product(call: Call, x: Any, one: Any, other: Any, value: Any = 1) -> Branch:
+    """`x + value * one * other`."""
+    depends = isinstance(one, Traced) or isinstance(other, Traced)
+    # The product comes first: it may need values that torch is about to overwrite.
+    product = [_multiple(multiplication(call, one, other), value)] if depends else []
+    summand = [expanded(x.branch, call.out_shape)] if isinstance(x, Traced) else []
+    return added(summand + product, shifts=not (summand and product))
+
+
 def _total(call: Call, *terms: tuple[Any, Any]) -> Branch:
     """The sum of multiples of values; constants among them are an offset."""
-    for value, _ in terms:
-        if not isinstance(value, Traced):
-            unbatched(call, value, call.out_shape)
+    constants = [unbatched(call, value, call.out_shape) for value, _ in terms if not isinstance(value, Traced)]
     values = [(value.branch, factor) for value, factor in terms if isinstance(value, Traced)]
-    branches = [_multiple(_expanded(branch, call.out_shape), factor) for branch, factor in values]
-    constants = len(values) < len(terms)
+    branches = [_multiple(expanded(branch, call.out_shape), factor) for branch, factor in values]
+    return added(branches, shifts=any(constant.any() for constant in constants))
+
+
+def added(branches: list[Branch], shifts: bool) -> Branch:
+    """The sum of one value or two, and of a constant if it `shifts`."""
     if len(branches) == 1:
-        return branches[0].shifted() if constants else branches[0]
-    return meet(branches, lambda ways: add(*ways), shifts=constants)
+        return branches[0].shifted() if shifts else branches[0]
+    return meet(branches, lambda ways: add(*ways), shifts)
 
 
 def _multiple(branch: Branch, factor: Any) -> Branch:
     return branch if factor == 1 else branch.then(factor * branch.identity())
 
 
-def _expanded(branch: Branch, shape: Shape) -> Branch:
+def expanded(branch: Branch, shape: Shape) -> Branch:
     """The value repeated along the axes in which it has one sample, as elementwise functions do."""
     return arranged(branch, np.broadcast_to(numbers(branch.shape), shape))
 
@@ -104,7 +131,7 @@ def _weighted(call: Call, branch: Branch, factor: Any) -> Branch:
     """The value times a constant: a number, one for each channel, or one for each sample."""
     shape = call.out_shape
     weights = unbatched(call, factor, shape)
-    branch = _expanded(branch, shape)
+    branch = expanded(branch, shape)
     if weights.size == 1:
         return _multiple(branch, weights.reshape(-1)[0].item())
     weights = weights.reshape((1,) * (len(shape) - weights.ndim) + weights.shape).astype(call.dtype)
@@ -121,36 +148,14 @@ def _product(call: Call, x: Traced, other: Traced) -> Branch:
         )
     weights = [as_array(value)[0].copy() for value in (other, x)]  # torch may be about to overwrite them
     shape = call.out_shape
-    branches = [_expanded(value.branch, shape) for value in (x, other)]
+    branches = [expanded(value.branch, shape) for value in (x, other)]
     return meet(
         [branch.then(Diagonal(np.broadcast_to(w, shape))) for branch, w in zip(branches, weights, strict=True)],
         lambda ways: add(*ways),
     )
 
 
-@reads("matmul", "mm", "__matmul__")
-def matrix_product(call: Call, x: Any, other: Any) -> Branch:
-    """`x @ M`, along the last axis."""
-    if not isinstance(x, Traced) or isinstance(other, Traced) or np.ndim(matrix := as_array(other)) != 2:
-        raise NotLinearError(f"{call.name} is read as x @ M with a constant matrix M of 2 axes; write it so")
-    return along_last(x.branch, matrix.T, call.out_shape)
-
-
-# Along axes.
-
-
-@reads("sum", "mean")
-def total(call: Call, x: Any, dim: Any = None, keepdim: bool = False, dtype: Any = None) -> Branch:
-    shape, rank = x.branch.shape, x.dim()
-    axes = range(rank) if dim is None else [d % rank for d in (dim if isinstance(dim, (tuple, list)) else [dim])]
-    if 0 in axes:
-        raise NotLinearError(f"{call.name} over the batch axis mixes the arrays of a batch; name the other axes in dim")
-    kept = [1 if axis + 1 in axes else n for axis, n in enumerate(shape)]
-    rows = np.broadcast_to(numbers(tuple(kept)), shape).ravel()
-    count = rows.size // math.prod(kept)
-    values = np.full(rows.size, 1 / count if call.name == "mean" else 1, call.dtype)
-    matrix = scipy.sparse.csr_array((values, (rows, np.arange(rows.size))), shape=(math.prod(kept), rows.size))
-    return x.branch.then(as_operator(matrix, shape, call.out_shape))
+# One after the other.
 
 
 @reads("cat", "concat", "concatenate")
@@ -161,6 +166,11 @@ def concatenation(call: Call, tensors: Any, dim: Any = 0, axis: Any = None) -> B
 @reads("stack")
 def stack(call: Call, tensors: Any, dim: Any = 0) -> Branch:
     return _joined(call, list(tensors), dim, np.stack)
+
+
+@reads("hstack", "column_stack")
+def side_by_side(call: Call, tensors: Any) -> Branch:
+    return _joined(call, list(tensors), 1, np.concatenate)
 
 
 def _joined(call: Call, tensors: list[Any], dim: Any, join: Any) -> Branch:
@@ -181,5 +191,5 @@ def _joined(call: Call, tensors: list[Any], dim: Any, join: Any) -> Branch:
 
 def _constant(call: Call, tensor: Any, root: Branch) -> Branch:
     """A constant tensor is an offset after the map to zero."""
-    shape = unbatched(call, tensor, tuple(tensor.shape[1:])).shape
-    return root.then(Zero(root.shape, shape, root.settings.dtype), shifts=True)
+    values = unbatched(call, tensor, tuple(tensor.shape[1:]))
+    return root.then(Zero(root.shape, values.shape, root.settings.dtype), shifts=bool(values.any()))

@@ -45,7 +45,8 @@ def picking(chosen: NDArray[np.intp], shape: Shape, dtype: np.dtype[Any]) -> Ope
     "swapaxes", "swapdims", "movedim", "moveaxis", "mT", "flip", "fliplr", "flipud", "roll", "rot90", "__getitem__",
     "narrow", "select", "index_select", "take_along_dim", "unbind", "chunk", "split", "split_with_sizes",
     "tensor_split", "pixel_shuffle", "pixel_unshuffle", "channel_shuffle", "native_channel_shuffle", "expand",
-    "expand_as", "broadcast_to", "repeat", "tile", "repeat_interleave", "diagonal",
+    "expand_as", "broadcast_to", "repeat", "tile", "repeat_interleave", "diagonal", "gather",
+    "fft_fftshift", "fft_ifftshift",
 )  # fmt: skip
 def arrangement(call: Call, x: Any, *args: Any, **kwargs: Any) -> Branch | list[Branch]:
     if not isinstance(x, Traced):

@@ -33,6 +33,8 @@ _DECIDING = """
     __bool__ __int__ __float__ __complex__ __index__ __contains__ item tolist numpy __array__ equal allclose nonzero
     gt lt ge le eq ne greater less greater_equal less_equal any all isnan isinf isfinite isclose argmax argmin
 """
+# Arguments that say how a result is to be stored.
+_HOW = ("inplace", "out")
 ASKING, DECIDING = frozenset(_ASKING.split()), frozenset(_DECIDING.split())
 
 
@@ -93,9 +95,8 @@ class Call:
     @cached_property
     def name(self) -> str:
         """The function's name; that of the attribute for one that is looked up."""
-        if self.func.__name__ == "__get__":
-            return self.func.__self__.__name__
-        return self.func.__name__
+        name = getattr(self.func, "__name__", type(self.func).__name__)
+        return self.func.__self__.__name__ if name == "__get__" else name
 
     @cached_property
     def settings(self) -> Settings:
@@ -127,12 +128,12 @@ class Call:
         if self.in_place and not isinstance(self.args[0], Traced):
             raise NotLinearError(f"{self.name} writes into a tensor that does not come from the input; add to a clone")
         reader = READERS.get(self.name.removesuffix("_") if self.in_place else self.name)
-        if reader is None or "out" in self.kwargs:
+        if reader is None or self.kwargs.get("out") is not None:
             raise NotLinearError(
                 f"{self.name} is none of the linear functions that from_torch knows; where it is linear all the same, "
                 f"write it with functions that are, or give its matrix to convop.as_operator"
             )
-        named = {"x" if key == "input" else key: v for key, v in self.kwargs.items() if key != "inplace"}
+        named = {"x" if key == "input" else key: v for key, v in self.kwargs.items() if key not in _HOW}
         branches = reader(self, *self.args, **named)
         return branches if isinstance(branches, list) else [branches]
 

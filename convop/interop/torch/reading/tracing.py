@@ -5,7 +5,10 @@ never reaches `__torch_function__` (scripted functions, C++ extensions) would lo
 read is compared once with what torch finds.
 """
 
+import sys
 import traceback
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from itertools import chain
 from typing import Any
 
@@ -20,10 +23,13 @@ from ....errors import ConvopError, GeometryError, NotLinearError
 from ....operator import Operator
 
 # These fill the table of readers.
+from . import along_axes as along_axes
 from . import arithmetic as arithmetic
 from . import arranging as arranging
+from . import contracting as contracting
 from . import convolving as convolving
 from . import linearising as linearising
+from . import masking as masking
 from . import pooling as pooling
 from . import resampling as resampling
 from .branch import Settings
@@ -51,7 +57,8 @@ def _width(dtype: torch.dtype) -> tuple[bool, int]:
 
 def run(module: nn.Module, point: Tensor, settings: Settings) -> tuple[Operator, bool, NDArray[Any]]:
     """The linear map that the module is around `point`, whether it adds an offset, and its value at `point`."""
-    with torch.inference_mode(False):
+    _require_code(module)
+    with torch.inference_mode(False), _as_written(), _unchanged(module):
         given = traced_input(point, settings)
         root = given.branch
         answer = _followed(module, given)
@@ -59,6 +66,43 @@ def run(module: nn.Module, point: Tensor, settings: Settings) -> tuple[Operator,
         value = as_array(answer)[0]
         _compare(module, point, operator, value, settings.linearise)
     return operator, shifts, value
+
+
+def _require_code(module: nn.Module) -> None:
+    """Refuse what is compiled to a form that no tensor can look into."""
+    for path, layer in module.named_modules():
+        if isinstance(layer, torch.jit.ScriptModule):
+            where = f"{path} ({type(layer).__name__})" if path else type(layer).__name__
+            raise NotLinearError(
+                f"{where} is scripted or traced by torch.jit, so that its code cannot be followed; give the module "
+                f"that it was made from"
+            )
+
+
+def _as_written() -> AbstractContextManager[Any]:
+    """What torch.compile made of a module is not called, but the module's own code."""
+    compiles = "torch._dynamo" in sys.modules and hasattr(torch.compiler, "set_stance")  # from torch 2.6 on
+    return torch.compiler.set_stance("force_eager") if compiles else nullcontext()
+
+
+@contextmanager
+def _unchanged(module: nn.Module) -> Iterator[None]:
+    """Refuse a module that writes into its own tensors: the next call would find another map."""
+    before = {name: (tensor, tensor._version) for name, tensor in _counted(module)}
+    yield
+    for name, tensor in _counted(module):
+        if name not in before or before[name][0] is not tensor or before[name][1] != tensor._version:
+            raise NotLinearError(
+                f"{type(module).__name__} changes {name} at each call, so it is another map each time; use "
+                f"module.eval()"
+            )
+
+
+def _counted(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
+    """The tensors of a module whose changes torch counts; integers count calls."""
+    for name, tensor in chain(module.named_parameters(), module.named_buffers()):
+        if not tensor.is_inference() and (tensor.is_floating_point() or tensor.is_complex()):
+            yield name, tensor
 
 
 def _followed(module: nn.Module, given: Traced) -> Traced:
