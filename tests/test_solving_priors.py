@@ -5,9 +5,12 @@ from functools import cache
 import numpy as np
 import pytest
 import scipy.optimize
-from cases import array
+from cases import array, needs_pylops_26
 
 import convop
+from convop.geometry import Geometry
+from convop.solving import admm
+from convop.solving.admm_gap import mended
 from convop.solving.problem import as_regularizer
 
 SHAPE = (6, 5)
@@ -99,6 +102,79 @@ def test_the_objective_is_least_where_the_minimiser_is_not_unique(dtype, prior):
     solution = convop.solve(A, b, alpha=0.7, prior=prior, tol=1e-9, maxiter=20000)
     assert solution.status == "converged"
     assert objective(A.toarray(), b.ravel(), K, 0.7, axes, solution.x.ravel()) <= least * (1 + 1e-8)
+
+
+# Frames: their differences are split off on a torus, where those that wrap around go free.
+
+
+def frame(name, dtype):
+    kernel = array((3, 2), dtype, 3)
+    kernel[1, 0] += 4
+    if name == "a line":
+        return convop.Convolution(kernel[:, 0], 20, mode="valid")
+    if name == "a volume":
+        return convop.Convolution(kernel[:, :, None], (4, 3, 3), mode="valid")
+    if name == "two frames":
+        return convop.vstack([convop.Convolution(each, SHAPE, mode="valid") for each in (kernel, kernel[::-1, ::-1])])
+    if name == "around one axis":
+        padding = ((0, 0), (0, 1))
+        geometry = Geometry.make(SHAPE, (3, 2), padding=padding, boundary=("zero", "periodic"))
+        return convop.Convolution.of(geometry, kernel[None, None], "correlation")
+    if name == "one channel":
+        return convop.conv_layer(kernel[None, None], (1, *SHAPE))
+    return convop.Convolution(kernel, SHAPE, mode="valid")
+
+
+FRAMES = [
+    ("a line", "complex128", "tv", False), ("a line", "float64", "tv", True), ("a line", "float64", "l1", False),
+    ("a volume", "complex128", "tv", False),
+    ("plain", "complex128", "tv", False), ("two frames", "complex128", "tv", False),
+    ("around one axis", "complex128", "tv", False), ("one channel", "float64", "tv", False),
+    ("plain", "complex128", "l1", False), ("two frames", "float64", "l1", False),
+    ("plain", "float64", "tv", True), ("around one axis", "float64", "tv", True), ("plain", "float64", "l1", True),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "dtype", "prior", "nonneg"), FRAMES)
+def test_frames_come_to_the_least_objective(name, dtype, prior, nonneg):
+    A, tol = frame(name, dtype), 1e-4 if nonneg else 1e-9
+    b = A(array(A.in_shape, dtype, 5)) + 0.3 * array(A.out_shape, dtype, 6)
+    K = as_regularizer("gradient", A).toarray().astype(float)
+    axes = len(A.in_shape) - (name == "one channel") if prior == "tv" else 1
+    x = primal_dual(A.toarray(), b.ravel(), K, 0.7, axes, nonneg)
+    least = objective(A.toarray(), b.ravel(), K, 0.7, axes, x)
+    options = {"prior": prior, "regularizer": "gradient", "nonneg": nonneg, "alpha": 0.7}
+    solution = convop.solve(A, b, **options, tol=tol, maxiter=20000)
+    assert solution.status == "converged"
+    assert solution.x.shape == A.in_shape
+    assert "'frame'" in solution.reason
+    assert objective(A.toarray(), b.ravel(), K, 0.7, axes, solution.x.ravel()) <= least * (1 + 1.1 * tol)
+    assert not nonneg or solution.x.min() >= 0
+    for maxiter in (1, 5, 12, 40):
+        early = convop.solve(A, b, **options, maxiter=maxiter, tol=tol)
+        value = objective(A.toarray(), b.ravel(), K, 0.7, axes, early.x.ravel())
+        assert value - least <= early.residual_norms[-1] * value * (1 + 1e-9) + 1e-12
+
+
+def test_a_frame_starts_and_reports_in_its_own_shape():
+    A = frame("plain", "float64")
+    b, shapes = A(array(SHAPE, seed=5)), set()
+    cold = convop.solve(A, b, alpha=0.7, prior="tv", tol=1e-6, callback=lambda progress: shapes.add(progress.x.shape))
+    assert shapes == {SHAPE}
+    warm = convop.solve(A, b, alpha=0.7, prior="tv", tol=1e-6, x0=cold.x)
+    assert warm.iterations <= cold.iterations
+
+
+def test_the_gap_is_measured_seldom(monkeypatch):
+    scene = np.kron(array((12, 13), seed=1), np.ones((5, 5)))
+    A = convop.Convolution(convop.psf.motion(7, 30), scene.shape, mode="valid")
+    b = A(scene) + 0.02 * array(A.out_shape, seed=2)
+    measured = []
+    monkeypatch.setattr(admm, "mended", lambda *arguments: measured.append(1) or mended(*arguments))
+    solution = convop.solve(A, b, alpha=0.02, prior="tv", tol=1e-2)
+    assert solution.status == "converged"
+    assert solution.iterations > 8
+    assert len(measured) <= 4
 
 
 @pytest.mark.parametrize("nonneg", [False, True])
@@ -296,9 +372,11 @@ def test_what_makes_no_problem_is_refused():
         convop.solve(A, b, alpha=1, prior="truncated", nonneg=True)
 
 
+@needs_pylops_26
 def test_not_below_pyproximal():
-    pyproximal = pytest.importorskip("pyproximal")
-    pylops = pytest.importorskip("pylops")
+    import pylops
+    import pyproximal
+
     A, b = problem("symmetric")
     D = pylops.Gradient(SHAPE, kind="forward", edge=False)
     data, norm = pyproximal.L2(Op=pylops.MatrixMult(A.toarray()), b=b.ravel()), pyproximal.L21(ndim=2, sigma=0.7)

@@ -10,6 +10,7 @@ multipliers", 2011; over-relaxed as by J. Eckstein and D. Bertsekas, 1992). `rho
 at the same pace relative to their sizes (B. Wohlberg, "ADMM penalty parameter selection by residual balancing", 2017).
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -25,6 +26,8 @@ from .normal import array_norms, relative
 from .problem import Problem
 from .task import Found, Task
 
+FIRST_CHECK = 8  # the step after which the gap is measured for the first time
+LEAP, SLOWEST = 2.5, 0.3  # the steps until the next time grow by so much at most; powers of them that a gap falls with
 FIRST_BALANCE = 16  # steps before rho may change, which it does at powers of 2 only
 OUTRUN, PATIENCE = 0.9, 200  # stalled once twice the steps leave more than this share of the gap; first asked after
 
@@ -82,16 +85,17 @@ class _Run:
 
 def alternate(task: Task, alpha: float, splitting: Splitting, dtype: np.dtype, said: str) -> Found:
     """Alternate until the relative duality gap is at most `task.tol`; gives back `x` as `dtype`."""
-    run, check = _started(task, splitting), 1
+    run, checks = _started(task, splitting), [FIRST_CHECK]
     try:
         while len(run.history) < task.maxiter and run.status == "max_iterations":
             step = len(run.history) + 1
-            measured = step in (check, task.maxiter)
-            _quadratic_step(task, run, measured)
+            measured = step in (checks[-1], task.maxiter)
+            _quadratic_step(task, run)
             if measured:
                 _measure(task, splitting, run, step)
-                check = step + max(5, step // 5)
             run.history.append(_relative_gap(splitting.objective, run))
+            if measured:
+                checks.append(_next_check(run.history, checks, task.tol))
             if task.watch is not None:
                 task.watch(step, partial(_iterate(run).astype, dtype), run.history[-1])
             _judge(task, run, measured)
@@ -121,24 +125,20 @@ def _started(task: Task, splitting: Splitting) -> _Run:
     return _Run(x, splits, splitting.quadratic.at(splitting.rho), task.f)
 
 
-def _quadratic_step(task: Task, run: _Run, well: bool) -> None:
-    """The next `x`, to be measured `well` or to be gone on from."""
+def _quadratic_step(task: Task, run: _Run) -> None:
+    """The next `x`."""
     f = task.f + run.splits.rho * run.splits.pull()
-    if well:
-        answer = run.factor.solve_well(f, _needed(task, run, f), run.x)
-    else:
-        answer = run.factor.solve(f, closer(f, run.right), run.x)
+    answer = run.factor.solve(f, closer(f, run.right), run.x)
     run.x, run.right = answer.x, f
     if answer.status == "interrupted":
         run.status = "interrupted"
 
 
-def _needed(task: Task, run: _Run, f: NDArray) -> float:
-    """The relative residual at which what is left of it costs a tenth of the gap that is asked for."""
+def _needed(task: Task, run: _Run) -> float:
+    """The residual relative to `A^H b` at which what is left of it costs a tenth of the gap that is asked for."""
     loosest = 1e-6
-    if run.best is None:
-        return loosest
-    sizes = array_norms(f) * array_norms(run.best)
+    assert run.best is not None
+    sizes = array_norms(task.f) * array_norms(run.best)
     goal = np.maximum(task.tol * run.least, 0.1 * (run.least - run.bound))
     share = np.divide(0.1 * goal, sizes, where=sizes > 0, out=np.full_like(goal, loosest))
     return float(np.clip(share.min(initial=loosest), 1e-14, loosest))
@@ -146,21 +146,32 @@ def _needed(task: Task, run: _Run, f: NDArray) -> float:
 
 def _measure(task: Task, splitting: Splitting, run: _Run, step: int) -> None:
     """The objective of the candidate, and the lower bound that the dual variables prove."""
-    objective = splitting.objective
-    tol = _needed(task, run, task.f)
-    u, qs = mended(objective, run.factor, run.splits, run.x, min(20, 2 + step // 10), tol)
-    x = splitting.candidate(run.x, run.splits.zs)
+    objective, x = splitting.objective, splitting.candidate(run.x, run.splits.zs)
+    u, qs = objective.A(run.x) - objective.b, run.splits.links(run.x)
+    if run.best is None:  # no objective is negative
+        run.best, run.least = np.array(x), objective.gap(x, u, qs)[0]
+        run.bound = np.zeros_like(run.least)
+    u, qs = mended(objective, run.factor, run.splits, u, qs, min(20, 2 + step // 10), _needed(task, run))
     value, gap = objective.gap(x, u, qs)
-    if run.best is None:
-        run.best, run.least, run.bound = np.array(x), value, value - gap
-        return
     better = (value < run.least).reshape((-1,) + (1,) * (x.ndim - 1))
     run.best = np.where(better, x, run.best)
     run.least, run.bound = np.minimum(value, run.least), np.maximum(value - gap, run.bound)
 
 
+def _next_check(history: list[float], checks: list[int], tol: float) -> int:
+    """When to measure again: where the gap, falling with a power of the steps as it did, comes down to `tol`."""
+    step, gap = len(history), history[-1]
+    power = 1.0
+    if len(checks) > 1 and 0 < gap < history[checks[-2] - 1]:
+        power = math.log(history[checks[-2] - 1] / gap) / math.log(step / checks[-2])
+    wanted = step * (gap / tol) ** (1 / max(power, SLOWEST))
+    return int(np.clip(wanted, step + max(5, step // 5), LEAP * step))
+
+
 def _relative_gap(objective: Objective, run: _Run) -> float:
-    """The gap relative to the objective, or to a trifle of its value at zero where that is larger."""
+    """The gap relative to the objective, or to a trifle of its value at zero where that is larger; 1 is always one."""
+    if run.best is None:
+        return 1.0
     floor = np.sqrt(np.finfo(objective.b.dtype).eps) * array_norms(objective.b) ** 2 / 2
     return relative(np.maximum(run.least - run.bound, 0), np.maximum(run.least, floor))
 

@@ -36,6 +36,7 @@ from .admm_system import QuadraticFactor
 from .normal import array_norms
 
 OVER = 1.8  # relaxation of the projections
+LOOSE = 0.05  # relative residual of the projections' solves but for the last
 FEASIBLE = 1e-3  # what is left outside the domain may cost this share of the tolerance
 
 
@@ -64,23 +65,23 @@ class Objective:
 
 
 def mended(
-    objective: Objective, factor: QuadraticFactor, splits: Splits, x: NDArray, steps: int, tol: float
+    objective: Objective, factor: QuadraticFactor, splits: Splits, u: NDArray, qs: list[NDArray], steps: int, tol: float
 ) -> tuple[NDArray, list[NDArray]]:
-    """`A x - b` and the links of the splits, moved in `steps` projections; `tol` is that of the solves."""
-    u, qs, moved = objective.A(x) - objective.b, splits.links(x), np.zeros_like(x)
-    size = array_norms(objective.A.H(u))
-    for _ in range(steps):
-        outside = [OVER * (q - p.nearest(q)) for p, q in zip(objective.penalties, qs, strict=True)]
-        excess = reduce(np.add, (p.back(o) for p, o in zip(objective.penalties, outside, strict=True)))
+    """`u` and `qs` moved in `steps` projections, after which their sum is zero but for `tol` times `A^H b`."""
+    size = array_norms(objective.A.H(objective.b))
+    for left in reversed(range(steps)):
+        over = OVER if left else 1.0
+        qs = [q - over * (q - p.nearest(q)) for p, q in zip(objective.penalties, qs, strict=True)]
+        excess = -reduce(np.add, (p.back(q) for p, q in zip(objective.penalties, qs, strict=True)), objective.A.H(u))
         weight = array_norms(excess)
-        if not (weight > FEASIBLE * tol * size).any():
+        needed = tol * float(np.divide(size, weight, where=weight > 0, out=np.full_like(size, np.inf)).min())
+        if needed > 1 / FEASIBLE:
             break
-        share = np.divide(size, weight, where=weight > 0, out=np.full_like(size, np.inf)).min()
-        h = factor.solve(excess, min(tol * float(share), 0.01)).x
-        moved += h
-        parts = zip(objective.penalties, qs, outside, splits.shares, strict=True)
-        qs = [q - o + splits.rho * share * p.image(h) for p, q, o, share in parts]
-    return u + objective.A(moved), qs
+        h = (factor.solve(excess, LOOSE) if left else factor.solve_well(excess, min(needed, LOOSE))).x
+        u = u + objective.A(h)
+        parts = zip(objective.penalties, qs, splits.shares, strict=True)
+        qs = [q + splits.rho * share * p.image(h) for p, q, share in parts]
+    return u, qs
 
 
 def _squares(u: NDArray) -> NDArray:

@@ -75,6 +75,23 @@ class Norm(Gauge):
 
 
 @dataclass(frozen=True)
+class Partial(Gauge):
+    """A norm of the entries that are `seen`, 1 there and 0 elsewhere; the dual domain holds zeros elsewhere."""
+
+    norm: Norm
+    seen: NDArray
+
+    def nearest(self, q: NDArray, radius: float = 1.0) -> NDArray:
+        return self.norm.nearest(q * self.seen, radius)
+
+    def value(self, image: NDArray) -> NDArray:
+        return self.norm.value(image * self.seen)
+
+    def strain(self, q: NDArray) -> NDArray:
+        return self.norm.strain(q * self.seen)
+
+
+@dataclass(frozen=True)
 class Nonnegative(Gauge):
     """Infinite where a sample is negative; the dual domain holds what is not positive."""
 

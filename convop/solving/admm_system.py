@@ -36,8 +36,8 @@ class Quadratic:
         Whether `K` is there.
     share : float
         How much of the identity is there beside it.
-    method : str
-        What solves it, as for `solve`.
+    method : str or Method
+        What solves it: a name as for `solve`, or the method itself.
     """
 
     A: Operator
@@ -46,7 +46,7 @@ class Quadratic:
     share: float
     ridge: float = 0.0
     Q: Operator | None = None
-    method: str = "auto"
+    method: str | Method = "auto"
     _states: dict[float, State] = field(default_factory=dict, repr=False)
 
     def problem(self, rho: float) -> tuple[Problem, float]:
@@ -70,7 +70,7 @@ class Quadratic:
     @cached_property
     def chosen(self) -> Method:
         problem, alpha = self.problem(1.0)
-        return choose(problem, alpha, self.method)
+        return choose(problem, alpha, self.method) if isinstance(self.method, str) else self.method
 
     def at(self, rho: float) -> "QuadraticFactor":
         """Prepared for one `rho`."""

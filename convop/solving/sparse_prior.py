@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 from . import nonnegative, tikhonov
 from .admm import Splitting, alternate, gain, in_double, signal_size
 from .admm_gap import Objective
-from .admm_penalty import Gauge, Nonnegative, Norm
+from .admm_penalty import Gauge, Nonnegative, Norm, Partial
 from .admm_system import Quadratic
+from .admm_torus import WRAPPED, wrapped
 from .task import Found, Task
 
 # Where rho starts: the threshold of a step relative to the size of the signal, for moduli and for lengths of gradients.
@@ -32,19 +33,25 @@ def minimise_norm(task: Task, alpha: float, grouped: bool, said: str) -> Found:
     if task.nonneg:
         nonnegative.require_real(dtype)
     task = in_double(task)
+    A, f = task.problem.A, task.f
+    rho = alpha / ((GRADIENT_THRESHOLD if grouped else THRESHOLD) * signal_size(A, f, about_mean=grouped))
+    torus = wrapped(task)
+    if torus is None:
+        norm: Gauge = Norm(task.problem.L, alpha, grouped, signed=task.nonneg and task.problem.L is None)
+    else:
+        task = torus.task
+        norm = Partial(task.problem.L, Norm(None, alpha, grouped), torus.seen)
     A, L = task.problem.A, task.problem.L
-    threshold = GRADIENT_THRESHOLD if grouped else THRESHOLD
-    rho = alpha / (threshold * signal_size(A, task.f, about_mean=grouped))
-    norm = Norm(L, alpha, grouped, signed=task.nonneg and L is None)
     penalties: tuple[Gauge, ...] = (norm,)
     shares: tuple[float, ...] = (1.0,)
     if task.nonneg and L is not None:
         penalties, shares = (norm, Nonnegative(None)), (1.0, BOUND_SHARE * gain(A, task.f) / rho)
-    quadratic = Quadratic(A, L, True, sum(shares[1:]), method=task.method)
+    quadratic = Quadratic(A, L, True, sum(shares[1:]), method=task.method if torus is None else WRAPPED)
     # What is split off from x itself is exactly zero, and never negative, where it should be.
     sparse = penalties[-1].K is None
     splitting = Splitting(Objective(A, task.b, penalties), quadratic, shares, rho, _last if sparse else _first)
-    return alternate(task, alpha, splitting, dtype, said)
+    found = alternate(task, alpha, splitting, dtype, said)
+    return found if torus is None else torus.found(found)
 
 
 def _first(x: NDArray, zs: list[NDArray]) -> Any:

@@ -1,0 +1,163 @@
+r"""Sparse priors of a frame, on a torus: rows of a regulariser that wrap around cost nothing where they are split off.
+
+What reads nothing outside its array is a crop of a circulant (`frame`), the data as well as the differences `L`. In the
+quadratic steps of alternating directions all rows of the circulant `L` may stand, those too that wrap around, if their
+splits ``z = L x`` are free of any penalty: what is minimised is the same, and of the normal equations
+
+``P - C^H R^H R C``,  ``P = C^H C + rho L^H L``,
+
+only the rows of the data are missing, on one cross instead of one for every row of `L`. The samples that a torus of a
+fast size has more than the array are read by nothing that is penalised.
+"""
+
+import math
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..apply.transforms import fast_length
+from ..arguments import Shape
+from ..blocks import Blocks
+from ..convolution import Convolution
+from ..geometry import Geometry
+from ..operator import Operator
+from ..stacking import vstack
+from .cross import Cross
+from .frame import METHOD, FrameState, Rows, complement, rows_inside
+from .normal import Method, State
+from .on_torus import TorusFactor
+from .problem import Problem, rows_of
+from .table import choose
+from .task import Found, Task
+
+BUFFER = 10  # samples between the ends of the array on the torus: the wider, the less free differences pull at the ends
+
+
+@dataclass(frozen=True)
+class Wrapped:
+    """A task on a torus, its array at the origin, and which entries of `L x` are penalised."""
+
+    task: Task
+    seen: NDArray
+    spatial: Shape
+
+    def cropped(self, x: Any) -> Any:
+        return x[(..., *map(slice, self.spatial))]
+
+    def found(self, found: Found) -> Found:
+        return replace(found, x=self.cropped(found.x))
+
+
+def wrapped(task: Task) -> Wrapped | None:
+    """The task on a torus, or None where its normal equations are not solved through a frame."""
+    A, L = task.problem.A, task.problem.L
+    if L is None or choose(task.problem, 1.0, task.method) is not METHOD:
+        return None
+    blurs, penalties = ([_rows(row) for row in rows_of(operator)] for operator in (A, L))
+    sizes = _sizes(blurs)
+    whole = Problem(_as(A, [_on(sizes, rows) for rows in blurs]), _as(L, [_around(sizes, rows) for rows in penalties]))
+    if not WrappedState(whole).determined:
+        return None
+    seen = np.zeros((len(penalties), *whole.A.in_shape))
+    for mask, rows in zip(seen, penalties, strict=True):
+        mask[(..., *map(slice, rows.geometry.out_spatial))] = 1
+    spatial = blurs[0].geometry.spatial
+    margin = [(0, 0)] * (1 + len(A.in_shape) - len(sizes)) + [(0, t - n) for t, n in zip(sizes, spatial, strict=True)]
+    start = None if task.start is None else np.pad(task.start, margin, mode="edge")
+    result = Wrapped(replace(task, problem=whole, start=start), seen.reshape(whole.L.out_shape), spatial)  # pyright: ignore[reportOptionalMemberAccess]
+    if (watch := task.watch) is None:
+        return result
+    cropped = replace(result.task, watch=lambda step, iterate, gap: watch(step, lambda: result.cropped(iterate()), gap))
+    return replace(result, task=cropped)
+
+
+def _sizes(blurs: list[Rows]) -> Shape:
+    """Fast sizes with room for a buffer; the own ones of axes around which something is read."""
+    around = [any(_reads_around(rows.geometry, axis) for rows in blurs) for axis in range(blurs[0].geometry.ndim)]
+    return tuple(
+        n if own else fast_length(n + BUFFER, real=True)
+        for n, own in zip(blurs[0].geometry.spatial, around, strict=True)
+    )
+
+
+def _reads_around(g: Geometry, axis: int) -> bool:
+    return "periodic" in g.boundary[axis] and any(g.reads_outside(axis))
+
+
+def _rows(operator: Operator) -> Rows:
+    rows = rows_inside(operator)
+    assert isinstance(rows, Rows)
+    return rows
+
+
+def _as(operator: Operator, rows: list[Convolution]) -> Operator:
+    """Rows on their own or in a stack, even of one, as those of `operator` are."""
+    return vstack(rows) if isinstance(operator, Blocks) else rows[0]
+
+
+def _on(sizes: Shape, rows: Rows) -> Convolution:
+    """The same rows of a larger array."""
+    g = rows.geometry
+    padding = tuple((before, after + n - t) for (before, after), n, t in zip(g.padding, g.spatial, sizes, strict=True))
+    return _convolution(g, sizes, padding, g.boundary, rows.weight)
+
+
+def _around(sizes: Shape, rows: Rows) -> Convolution:
+    """All rows of the circulant."""
+    g = rows.geometry
+    padding = tuple((before, g.reach[axis] - 1 - before) for axis, (before, _) in enumerate(g.padding))
+    return _convolution(g, sizes, padding, "periodic", rows.weight)
+
+
+def _convolution(g: Geometry, sizes: Shape, padding: Any, boundary: Any, weight: NDArray) -> Convolution:
+    geometry = Geometry.make(sizes, g.kernel, dilation=g.dilation, padding=padding, boundary=boundary, lifted=g.lifted)
+    return Convolution.of(geometry, weight, "correlation")
+
+
+class WrappedState(State):
+    """Rows of data that are cropped, and rows of a penalty that are all there."""
+
+    def __init__(self, problem: Problem) -> None:
+        state = FrameState(problem)
+        self.torus, self.spatial = state.torus, state.spatial
+        self.kept = tuple(rows.geometry.out_spatial for rows in state.blurs)
+        self.blurs = state.symbols[: len(state.blurs)]
+        self.powers = [(s.conj() * s).real for s in self.blurs]
+        self.penalty: Any = sum((s.conj() * s).real for s in state.symbols[len(state.blurs) :])
+
+    def at(self, alpha: float) -> "WrappedFactor":
+        return WrappedFactor(self, alpha)
+
+    @property
+    def determined(self) -> bool:
+        """Whether there are data or differences at every frequency."""
+        whole = sum(self.powers) + self.penalty
+        return bool(whole.min() > np.finfo(whole.dtype).eps * whole.max())
+
+
+class WrappedFactor(TorusFactor):
+    """One `alpha`: the diagonal `P`, and the cross of the data."""
+
+    def __init__(self, state: WrappedState, alpha: float) -> None:
+        self.torus, self.spatial = state.torus, state.spatial
+        power, penalty, arrays = sum(state.powers), alpha * state.penalty, state.torus.arrays
+        self.columns, self.inverse = arrays.working(np.stack(state.blurs)), arrays.working(1 / (power + penalty))
+        self.cross = Cross(complement(state.blurs, state.powers, penalty, np), self.torus, state.kept)
+        self.gain = math.sqrt(float(np.max(power)))
+
+    def _right(self, spectrum: Any) -> Any:
+        return self._guess(spectrum * self.inverse)
+
+    def _guess(self, spectrum: Any) -> Any:
+        return self.cross.gather(spectrum[:, None] * self.columns)
+
+    def _solution(self, spectrum: Any, z: Any) -> Any:
+        return (spectrum + self._residual(z)) * self.inverse
+
+    def _residual(self, rho: Any) -> Any:
+        return (self.cross.spread(rho) * self.columns.conj()).sum(1)
+
+
+WRAPPED = Method("frame", METHOD.reason, METHOD.obstacle, WrappedState)
