@@ -1,5 +1,6 @@
 """`estimate_kernel`: the blur from a sharp picture and a blurred one."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -7,16 +8,18 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..arguments import Shape, as_sequence, as_shape, is_one_of, per_axis
 from ..convolution import Convolution
-from ..differences import gradient
+from ..differences import gradient, laplacian
 from ..errors import GeometryError, ShapeError
 from ..foreign import as_operator
+from ..kernel_side import KernelOperator
 from ..operator import Operator
 from .deconvolution import UNKNOWN, as_picture, frame_of
 from .door import solve
+from .few_taps import normal_matrix
 from .priors import known_prior
 from .solution import Solution
 
-CHUNK = 2**24  # samples in the air at once
+DIFFERENCES: dict[str, Callable[..., Operator]] = {"gradient": gradient, "laplacian": laplacian}
 
 
 def estimate_kernel(
@@ -44,7 +47,8 @@ def estimate_kernel(
         The kernel tap that sits on the output sample, `(k - 1) // 2` by default.
     **solve_options
         Those of `solve`. `alpha` is 0 by default, plain least squares; with much noise and few details in the scene
-        give more, or `nonneg=True`, which suits light and costs little.
+        give more, or a rule such as "gcv", or `nonneg=True`, which suits light and costs little. The regularizers
+        "gradient" and "laplacian" are differences of neighbouring taps, with none across the edges of the kernel.
 
     Returns
     -------
@@ -76,29 +80,28 @@ def estimate_kernel(
     same = Convolution(blank, shape, boundary="zero" if is_one_of(boundary, [UNKNOWN]) else boundary, center=center)
     whole = Convolution(blank, shape, mode="valid") if is_one_of(boundary, [UNKNOWN]) else same
     U = whole.kernel_operator(scene)
+    assert isinstance(U, KernelOperator)
     b = _compared(picture, scene.shape, U.out_shape, taps, center)
     options = {"alpha": 0, "prior": "tikhonov", **solve_options}
     if known_prior(options["prior"]) == "tv" and options.get("regularizer") is None:
-        options["regularizer"] = gradient(taps, dtype=np.finfo(blank.dtype).dtype)
+        options["regularizer"] = "gradient"
+    name = options.get("regularizer")
+    if isinstance(name, str) and name in DIFFERENCES:
+        options["regularizer"] = DIFFERENCES[name](taps, dtype=np.finfo(blank.dtype).dtype)
     if isinstance(options["alpha"], str) or not (options.get("nonneg") or options["prior"] in ("tv", "l1")):
         return solve(U, b, **options)
     rows, right = _few_rows(U, b)
     return solve(rows, right, **options)
 
 
-def _few_rows(U: Operator, b: NDArray) -> tuple[Operator, NDArray]:
+def _few_rows(U: KernelOperator, b: NDArray) -> tuple[Operator, NDArray]:
     """A least squares problem of no more rows than the kernel has taps, with the same minimisers.
 
     With ``U^H U = V diag(w) V^H`` it is ``R = diag(w)^(1/2) V^H`` and ``c = diag(w)^(-1/2) V^H U^H b``, so that
     ``||U k - b||`` and ``||R k - c||`` differ by what no kernel explains. A prior that iterates pays for `R` only.
     """
-    count = U.shape[1]
-    at_once = max(1, CHUNK // U.shape[0])
-    units = np.eye(count, dtype=U.dtype).reshape(count, *U.in_shape)
-    columns = [U.H(U(units[first : first + at_once])) for first in range(0, count, at_once)]
-    gram = np.concatenate(columns).reshape(count, count).T
-    powers, vectors = np.linalg.eigh((gram + gram.conj().T) / 2)
-    known = powers > powers.max() * count * np.finfo(powers.dtype).eps
+    powers, vectors = np.linalg.eigh(normal_matrix(U))
+    known = powers > powers.max() * len(powers) * np.finfo(powers.dtype).eps
     roots, vectors = np.sqrt(powers[known]), vectors[:, known]
     right = (vectors.conj().T @ U.H(b).ravel()) / roots
     return as_operator(roots[:, None] * vectors.conj().T, in_shape=U.in_shape), right

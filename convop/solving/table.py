@@ -2,7 +2,7 @@
 
 from ..arguments import is_one_of
 from ..errors import GeometryError
-from . import diagonal, frame, krylov, levinson, pinned, same, separable
+from . import diagonal, few_taps, frame, krylov, levinson, pinned, same, separable
 from .normal import Method
 from .problem import Problem
 
@@ -14,6 +14,7 @@ METHODS: tuple[Method, ...] = (
     separable.METHOD,
     same.METHOD,
     levinson.METHOD,
+    few_taps.METHOD,
     krylov.METHOD,
 )
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import GeometryError
-from .. import diagonal, separable
+from .. import diagonal, few_taps, separable
 from ..problem import Problem
 
 SMALL = 600  # unknowns and samples up to which a dense decomposition costs no more than a few solves
@@ -55,6 +55,8 @@ def spectrum_of(problem: Problem) -> Spectrum | None:
     """The spectrum of a problem, or None where nothing gives it."""
     if diagonal.obstacle(problem, 1.0) is None:
         return Frequencies(problem)
+    if few_taps.obstacle(problem, 1.0) is None:
+        return Taps(problem)
     small = max(problem.A.shape) <= SMALL and (problem.L is None or problem.L.shape[0] <= 4 * SMALL)
     if small:
         return Dense(problem)
@@ -113,6 +115,29 @@ class Dense(Spectrum):
 
     def synthesise(self, c: NDArray) -> NDArray:
         return (c @ self.vectors.T).reshape(-1, *self.in_shape)
+
+
+class Taps(Spectrum):
+    """The spectrum of a map of a kernel of few taps, from its normal matrix.
+
+    What is lost by that are singular values below the root of the rounding unit, which no noise lets be seen.
+    """
+
+    def __init__(self, problem: Problem) -> None:
+        self.A, self.rows = problem.A, problem.A.shape[0]
+        normal, penalty = few_taps.matrices(problem)
+        powers, vectors = np.linalg.eigh(normal)
+        known = powers > len(powers) * np.finfo(powers.dtype).eps * powers.max(initial=0)
+        root = np.sqrt(np.where(known, powers, 0))[:, None] * vectors.conj().T
+        eps = float(np.finfo(problem.dtype).eps)
+        self.vectors, self.gain, self.penalty = directions(root, None if problem.L is None else penalty, eps)
+        self.weight = np.ones(self.gain.shape)
+
+    def analyse(self, b: NDArray) -> NDArray:
+        return _over(self.A.H(b).reshape(len(b), -1) @ self.vectors.conj(), np.sqrt(self.gain))
+
+    def synthesise(self, c: NDArray) -> NDArray:
+        return (c @ self.vectors.T).reshape(-1, *self.A.in_shape)
 
 
 class Axes(Spectrum):
