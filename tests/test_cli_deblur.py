@@ -1,5 +1,7 @@
 """`convop deblur`, as a user meets it."""
 
+import struct
+import zlib
 from dataclasses import replace
 
 import numpy as np
@@ -208,25 +210,93 @@ def test_no_pickles(tmp_path, capsys):
     assert "cannot be read" in failure(capsys, tmp_path / "a.npy", "--psf", "disk:radius=2", "-o", tmp_path / "o.npy")
 
 
-def test_sixteen_bits_of_colour_in_a_png_are_not_cut(tmp_path, capsys):
-    import struct
-    import zlib
+def paeth(a, b, c):
+    """The neighbour that `a + b - c` is nearest to, as the PNG specification has it."""
+    return min((abs(b - c), 0, a), (abs(a - c), 1, b), (abs(a + b - 2 * c), 2, c))[2]
+
+
+def filtered(row, above, kind, step):
+    """One row of a PNG as the differences that its filter stores."""
+    stored = [kind]
+    for i, value in enumerate(row):
+        a, c = (row[i - step], above[i - step]) if i >= step else (0, 0)
+        predicted = (0, a, above[i], (a + above[i]) // 2, paeth(a, above[i], c))[kind]
+        stored.append((value - predicted) % 256)
+    return bytes(stored)
+
+
+def deep_png(path, values):
+    """A PNG of 16 bits by the letter of its specification, each row with another filter."""
 
     def chunk(kind, data):
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
-    rows = b"".join(b"\0" + bytes(6 * 8) for _ in range(8))
-    header = chunk(b"IHDR", struct.pack(">IIBBBBB", 8, 8, 16, 2, 0, 0, 0))
-    path = tmp_path / "deep.png"
-    path.write_bytes(b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b""))
-    assert "save it as a TIFF" in failure(capsys, path, "--psf", "disk:radius=2", "-o", tmp_path / "o.tif")
+    height, width, channels = values.shape
+    colour = {1: 0, 2: 4, 3: 2, 4: 6}[channels]
+    rows = [row.astype(">u2").tobytes() for row in values.reshape(height, -1)]
+    above = [bytes(len(rows[0])), *rows]
+    pixels = b"".join(filtered(row, above[i], i % 5, 2 * channels) for i, row in enumerate(rows))
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 16, colour, 0, 0, 0))
+    body = chunk(b"IDAT", zlib.compress(pixels)) + chunk(b"IEND", b"")
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + header + body)
+
+
+def stored_in_png(path):
+    """The samples of a PNG of 16 bits whose rows are stored as they are."""
+    data, at, pixels = path.read_bytes(), 8, b""
+    while at < len(data):
+        (size,), kind = struct.unpack(">I", data[at : at + 4]), data[at + 4 : at + 8]
+        body = data[at + 8 : at + 8 + size]
+        if kind == b"IHDR":
+            width, height, bits, colour = struct.unpack(">IIBB", body[:10])
+        pixels += body if kind == b"IDAT" else b""
+        at += 12 + size
+    assert bits == 16
+    rows = np.frombuffer(zlib.decompress(pixels), np.uint8).reshape(height, -1)
+    assert not rows[:, 0].any()
+    return rows[:, 1:].copy().view(">u2").reshape(height, width, {0: 1, 4: 2, 2: 3, 6: 4}[colour])
+
+
+@pytest.mark.parametrize("channels", [2, 3, 4])
+def test_sixteen_bits_of_colour_in_a_png_are_kept(tmp_path, channels):
+    image = np.rint(scene((25, 34, channels), 65535)).astype(np.uint16)
+    image[0, :2] = [[0] * channels, [65535] * channels]
+    deep_png(tmp_path / "a.png", image)
+    picture = read(tmp_path / "a.png")
+    np.testing.assert_array_equal(picture.whole, image)
+    assert picture.whole.dtype == np.uint16
+    assert (picture.opacity is not None) == (channels in (2, 4))
+    writer(tmp_path / "same.png", picture)(picture)
+    np.testing.assert_array_equal(stored_in_png(tmp_path / "same.png"), image)
+    assert run(tmp_path / "a.png", "--psf", "disk:radius=1.5", "-o", tmp_path / "o.png", *FAST) == 0
+    colours = picture.values
+    expected = convop.deconvolve(colours, convop.psf.disk(1.5), channel_axis=-1, prior="tikhonov", alpha=1e-3).x
+    restored = stored_in_png(tmp_path / "o.png")
+    np.testing.assert_array_equal(restored[..., : colours.shape[2]], expected)
+    np.testing.assert_array_equal(restored[..., colours.shape[2] :], image[..., colours.shape[2] :])
+
+
+def test_colours_of_a_tiff_become_a_png_of_as_many_bits(tmp_path):
+    image = np.rint(scene((25, 34, 3), 65535)).astype(np.uint16)
+    save(tmp_path / "a.tif", image)
+    for end in (".tif", ".png"):
+        assert run(tmp_path / "a.tif", "--psf", "disk:radius=1.5", "-o", tmp_path / f"o{end}", *FAST) == 0
+    np.testing.assert_array_equal(stored_in_png(tmp_path / "o.png"), tifffile.imread(tmp_path / "o.tif"))
+
+
+def test_a_truncated_png_of_sixteen_bits(tmp_path, capsys):
+    path = tmp_path / "a.png"
+    deep_png(path, np.rint(scene((25, 34, 3), 65535)).astype(np.uint16))
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    assert "cannot be read" in failure(capsys, path, "--psf", "disk:radius=2", "-o", tmp_path / "o.png")
+    assert not (tmp_path / "o.png").exists()
 
 
 @pytest.mark.parametrize(
     ("values", "output", "said"),
     [
         (np.zeros((9, 9)), "o.png", "a PNG cannot hold"),
-        (np.zeros((9, 9, 3), np.uint16), "o.png", "a PNG cannot hold"),
+        (np.zeros((9, 9, 3), np.int16), "o.png", "a PNG cannot hold"),
         (np.zeros((9, 9), complex), "o.tif", "no complex"),
         (np.zeros((9, 9)), "o.jpg", "has to end in"),
         (np.zeros((9, 9)), "absent/o.npy", "is no folder"),

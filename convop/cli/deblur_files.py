@@ -76,12 +76,11 @@ def _read_tiff(path: Path) -> Picture:
 
 def _read_picture(path: Path) -> Picture:
     imageio = require("imageio.v3", "cli")
-    _require_all_bits(path)
     with imageio.imopen(path, "r", plugin="pillow") as file:
         count = file.properties(index=...).n_images or 1
         if count > 1:
             raise ConvopError(f"{path} holds {count} pictures; give one, or a TIFF or NPY file of all")
-        values = np.asarray(file.read(index=0, rotate=True))
+        values = _deep_colours(path) if _has_deep_colours(path) else np.asarray(file.read(index=0, rotate=True))
     if values.dtype == bool:
         values = values.astype(np.uint8) * np.uint8(255)
     if values.ndim == 2:
@@ -91,12 +90,17 @@ def _read_picture(path: Path) -> Picture:
     return Picture(values, 2)
 
 
-def _require_all_bits(path: Path) -> None:
-    """Refuse colours of 16 bits in a PNG, of which the reader would give 8 without a word."""
+def _has_deep_colours(path: Path) -> bool:
+    """Whether a file is a PNG with 16 bits for each of several channels, of which Pillow gives 8 without a word."""
     with path.open("rb") as file:
         head = file.read(26)
-    if head[:8] == b"\x89PNG\r\n\x1a\n" and len(head) == 26 and head[24] == 16 and head[25] != 0:
-        raise ConvopError(f"{path} has 16 bits for each colour, of which its reader keeps 8; save it as a TIFF")
+    return head[:8] == b"\x89PNG\r\n\x1a\n" and len(head) == 26 and head[24] == 16 and head[25] != 0
+
+
+def _deep_colours(path: Path) -> NDArray:
+    """The samples `(rows, columns, channels)` of such a file."""
+    width, height, rows, about = require("png", "cli").Reader(bytes=path.read_bytes()).read()
+    return np.array([np.asarray(row, np.uint16) for row in rows]).reshape(height, width, about["planes"])
 
 
 def writer(path: Path, picture: Picture) -> Callable[[Picture], None]:
@@ -111,10 +115,12 @@ def writer(path: Path, picture: Picture) -> Callable[[Picture], None]:
         save = _save_tiff
     elif suffix == ".png":
         flat = picture.values.ndim == 2 if picture.channel_axis is None else picture.values.ndim == 3
-        depth = (np.uint8, np.uint16) if picture.channel_axis is None else (np.uint8,)
-        if not flat or dtype not in depth:
+        if not flat or dtype not in (np.uint8, np.uint16):
             raise ConvopError(f"{path}: a PNG cannot hold what the input is, {picture}; write a TIFF or NPY file")
-        save = _save_png
+        deep = dtype == np.uint16 and picture.channel_axis is not None
+        if deep:
+            require("png", "cli")
+        save = _save_deep_png if deep else _save_png
     else:
         raise ConvopError(f"{path} has to end in .png, .tif or .npy, in which the bits of a picture are kept")
     return lambda restored: write_whole(path, lambda part: save(part, restored))
@@ -127,6 +133,14 @@ def _save_npy(path: Path, picture: Picture) -> None:
 
 def _save_png(path: Path, picture: Picture) -> None:
     require("imageio.v3", "cli").imwrite(path, picture.whole, extension=".png", plugin="pillow")
+
+
+def _save_deep_png(path: Path, picture: Picture) -> None:
+    """Colours of 16 bits, of which Pillow would keep 8."""
+    height, width, channels = picture.whole.shape
+    options = {"greyscale": channels < 3, "alpha": channels in (2, 4), "bitdepth": 16}
+    with path.open("wb") as file:
+        require("png", "cli").Writer(width, height, **options).write(file, picture.whole.reshape(height, -1))
 
 
 def _save_tiff(path: Path, picture: Picture) -> None:
