@@ -28,7 +28,8 @@ FIRST = 0.1  # where to begin, in units of the noise
 TRIFLE = 1e-3  # of the brightest, in place of noise where there is none
 STEP = 2.5
 MOST = 14  # alphas tried
-EAGER = 0.6  # what is seen of the scene is at its best for a larger alpha than the scene itself, found by trial
+SHAKE = 0.3  # of the noise, which detail makes look larger than it is: the less, the truer the degrees of freedom
+EAGER = 0.85  # what is seen of the scene is at its best for a larger alpha than the scene itself, found by trial
 LOOSE = 0.1  # how well the estimates are solved for; alpha needs no more
 
 
@@ -39,6 +40,7 @@ class Probe:
     A: Operator
     b: NDArray  # (windows, *shape), then the same shaken
     shake: NDArray
+    noise: float  # as estimated from the windows
     size: float  # of what was added
 
     @classmethod
@@ -47,12 +49,13 @@ class Probe:
         windows = _windows(items, kernel.shape)
         shape = windows.shape[1:]
         A = Convolution(kernel, tuple(n + k - 1 for n, k in zip(shape, kernel.shape, strict=True)), mode="valid")
-        size = float(np.median([estimate_noise(each, A) for each in windows]))
-        size = size or TRIFLE * float(abs(windows).max()) or 1.0  # so that there is something to shake by
+        noise = float(np.median([estimate_noise(each, A) for each in windows]))
+        noise = noise or TRIFLE * float(abs(windows).max()) or 1.0  # so that there is something to shake by
+        size = SHAKE * noise
         rng = np.random.default_rng(0)
         signs = [-1, 1, -1j, 1j] if windows.dtype.kind == "c" else [-1, 1]
         shake = rng.choice(signs, windows.shape).astype(windows.dtype)
-        return cls(A, np.concatenate([windows, windows + size * shake]), shake, size)
+        return cls(A, np.concatenate([windows, windows + size * shake]), shake, noise, size)
 
     def risk(self, x: NDArray, noise: float | None) -> float:
         """GCV of an estimate of all windows; with the noise known, the unbiased estimate of the predictive risk."""
@@ -71,7 +74,7 @@ def weight(kernel: NDArray, items: NDArray, options: dict[str, Any]) -> tuple[fl
     noise = options.get("noise")
     probe = Probe.of(kernel, items)
     if (items == items.flat[0]).all():
-        return FIRST * probe.size, "any alpha, since the picture is constant"
+        return FIRST * probe.noise, "any alpha, since the picture is constant"
     shown = bool(options.get("progress"))
     with require("tqdm", "cli").tqdm(desc="choosing alpha", unit=" tried", ncols=78) if shown else nullcontext() as bar:
         alphas, risks = _searched(probe, noise, options, lambda: None if bar is None else bar.update())
@@ -99,7 +102,7 @@ def _searched(
         tried()
         return probe.risk(solution.x, noise)
 
-    alphas = [FIRST * (noise or probe.size) * STEP**k for k in (0, 1)]
+    alphas = [FIRST * (noise or probe.noise) * STEP**k for k in (0, 1)]
     risks = [risk(alpha) for alpha in reversed(alphas)][::-1]
     while len(alphas) < MOST:
         best = int(np.argmin(risks))
