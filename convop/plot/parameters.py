@@ -4,16 +4,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ..affine import Affine
-from ..dtypes import as_signal
+from ..dtypes import Array
 from ..errors import GeometryError, ShapeError
-from ..foreign import as_operator
 from ..solving.parameter import criteria
 from ..solving.parameter.curves import Curve, Sampled, Spectral
 from ..solving.parameter.spectra import spectrum_of
-from ..solving.problem import Problem, as_regularizer
+from ..solving.problem import Problem, as_regularizer, linear_part
 from ..solving.task import MOST_STEPS, Task, as_data
 from .canvas import BLUE, GREEN, GREY, ORANGE, RED, axes_for
 
@@ -32,7 +29,7 @@ class _Setting:
     """One item of data, and what becomes of it under every alpha."""
 
     problem: Problem
-    b: NDArray
+    b: Array
     curve: Curve
 
     @classmethod
@@ -48,17 +45,15 @@ class _Setting:
         """Whether every point takes a solution."""
         return not isinstance(self.curve, Spectral)
 
-    def alphas(self, marked: list[float]) -> NDArray:
+    def alphas(self, marked: list[float]) -> Array:
         """Around those that are marked, within those that a rule would try."""
         lowest = max(self.curve.lowest, min(marked) * 10.0**-DECADES)
         highest = min(self.curve.highest, max(marked) * 10.0**DECADES)
         return np.geomspace(highest, lowest, FEW if self.sampled else POINTS)
 
 
-def _problem(A: Any, b: Any, regularizer: Any) -> tuple[Problem, NDArray]:
-    if isinstance(A, Affine):
-        A, b = A.linear, as_signal(b, A.linear.dtype) - A.offset
-    operator = as_operator(A)
+def _problem(A: Any, b: Any, regularizer: Any) -> tuple[Problem, Array]:
+    operator, b = linear_part(A, b)
     problem = Problem(operator, as_regularizer(regularizer, operator))
     data, batch = as_data(b, operator)
     if batch:
@@ -231,7 +226,7 @@ def picard(A: Any, b: Any, ax: "Axes | None" = None, *, noise: float | None = No
     return ax
 
 
-def _running(values: NDArray) -> NDArray:
+def _running(values: Array) -> Array:
     """The geometric mean over neighbours."""
     logs = np.log(np.maximum(values, np.finfo(np.float64).tiny))
     width = max(1, int(RUNNING * len(values)) | 1)

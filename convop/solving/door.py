@@ -8,15 +8,13 @@ from typing import Any
 import numpy as np
 
 from .._optional import require
-from ..affine import Affine
 from ..arguments import Shape, as_flag, as_number
 from ..dtypes import as_signal
 from ..errors import DTypeError, GeometryError, ShapeError
-from ..foreign import as_operator
 from .elsewhere import or_elsewhere
 from .normal import Watch
 from .priors import PRIORS, known_prior
-from .problem import Problem, as_regularizer
+from .problem import Problem, as_regularizer, linear_part
 from .rules import RULES, Rule
 from .solution import Solution
 from .task import Found, Progress, Task, as_data, as_steps, as_tolerance
@@ -77,7 +75,7 @@ def solve(
         By default estimated from the finest differences of `b`.
     method : str
         How the normal equations are solved: "auto" takes the first that can of "diagonal", "frame",
-        "pinned", "separable", "same", "levinson" and "krylov", which always can.
+        "pinned", "separable", "same", "levinson", "taps" and "krylov", which always can.
     tol : float
         When to stop: the relative residual of the normal equations; with "tv", "l1" and `nonneg` the duality gap
         relative to the objective; with "poisson" the relative change in a step.
@@ -109,9 +107,7 @@ def solve(
     >>> bool(np.allclose(A(solution.x), A(np.ones(6)), atol=1e-3))
     True
     """
-    if isinstance(A, Affine):
-        A, b = A.linear, as_signal(b, A.linear.dtype) - A.offset
-    operator = as_operator(A)
+    operator, b = linear_part(A, b)
     minimise = PRIORS[known_prior(prior)]
     problem = Problem(operator, as_regularizer(regularizer, operator))
     data, batch = as_data(b, operator)

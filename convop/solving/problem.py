@@ -7,10 +7,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..affine import Affine
 from ..blocks import Blocks
 from ..composite import Product, Scaled
 from ..convolution import Convolution
 from ..differences import gradient, laplacian
+from ..dtypes import as_signal
 from ..errors import GeometryError, ShapeError
 from ..foreign import as_operator
 from ..geometry import Geometry
@@ -45,6 +47,13 @@ class Problem:
     def norms(self, x: NDArray) -> NDArray:
         """The 2-norm of each array of a batch."""
         return np.linalg.norm(x.reshape((*x.shape[: x.ndim - len(self.A.in_shape)], -1)), axis=-1)
+
+
+def linear_part(A: Any, b: Any) -> tuple[Operator, Any]:
+    """The operator that stands for `A`, and `b` without the offset where `A` is an `Affine`."""
+    if isinstance(A, Affine):
+        A, b = A.linear, as_signal(b, A.linear.dtype) - A.offset
+    return as_operator(A), b
 
 
 def rows_of(operator: Operator) -> tuple[Operator, ...]:
