@@ -4,17 +4,13 @@ import numpy as np
 import oracle
 import pytest
 from scipy.sparse.linalg import LinearOperator, cg, gmres
+from solving_cases import Draws
 
 import convop
 
 RNG = np.random.default_rng(0)
-
-
-def draw(shape, dtype="float64"):
-    values = RNG.standard_normal(shape)
-    if np.dtype(dtype).kind == "c":
-        values = values + 1j * RNG.standard_normal(shape)
-    return values.astype(dtype)
+DRAWS = Draws(RNG)
+draw = DRAWS.array
 
 
 def dense(M):

@@ -6,26 +6,15 @@ from functools import reduce
 import numpy as np
 import oracle
 import pytest
+from solving_cases import Draws
 
 import convop
 from convop.solving import frame, pinned
 from convop.solving.normal import refined
 from convop.solving.problem import Problem
 
-RNG = np.random.default_rng(0)
-
-
-def draw(shape, dtype="float64"):
-    values = RNG.standard_normal(shape)
-    if np.dtype(dtype).kind == "c":
-        values = values + 1j * RNG.standard_normal(shape)
-    return values.astype(dtype)
-
-
-def blur(shape, dtype="float64"):
-    """A random kernel of norm 1, so that alpha means the same for all."""
-    h = draw(shape, dtype)
-    return (h / np.linalg.norm(h)).astype(dtype)
+DRAWS = Draws(np.random.default_rng(0))
+draw, blur = DRAWS.array, DRAWS.blur
 
 
 def dense_solution(A, L, alpha, b):
@@ -266,3 +255,20 @@ def test_a_penalty_that_leaves_something_free():
     residual = A.H(b - A(solution.x)) - 1e-4 * L.H(L(solution.x))
     assert solution.status == "converged"
     assert np.linalg.norm(residual) <= 1.01e-8 * np.linalg.norm(A.H(b))
+
+
+@pytest.mark.parametrize(
+    ("kernel", "penalty"), [([1.0, -1.0], "gradient"), ([1.0, 1.0], [1.0, 1.0]), ([1.0, 0.0, -1.0], [1.0, 0.0, -1.0])]
+)
+def test_what_neither_data_nor_penalty_sees(kernel, penalty):
+    """Frequencies that are free leave many minimisers: the method steps aside, and one of them is found."""
+    A = convop.Convolution(kernel, 24, mode="valid")
+    L = penalty if isinstance(penalty, str) else convop.Convolution(penalty, 24, mode="valid")
+    b = draw(A.out_shape)
+    with pytest.raises(convop.GeometryError, match="leave a frequency free"):
+        convop.solve(A, b, alpha=1e-2, regularizer=L, method="frame")
+    s = convop.solve(A, b, alpha=1e-2, regularizer=L, tol=1e-10)
+    penalise = convop.gradient(24, "symmetric") if isinstance(L, str) else L
+    left = A.H(b) - A.H(A(s.x)) - 1e-2 * penalise.H(penalise(s.x))
+    assert (s.method, s.status) == ("krylov", "converged")
+    assert np.linalg.norm(left) <= 1e-9 * np.linalg.norm(A.H(b))

@@ -4,6 +4,7 @@ import numpy as np
 import oracle
 import pytest
 import scipy.sparse as sp
+from solving_cases import Draws
 
 import convop
 from convop.solving import same
@@ -11,21 +12,9 @@ from convop.solving.krylov import KrylovState
 from convop.solving.normal import refined
 from convop.solving.problem import Problem
 
-RNG = np.random.default_rng(0)
+DRAWS = Draws(np.random.default_rng(0))
+draw, blur = DRAWS.array, DRAWS.blur
 DTYPES = ("complex128", "float64")
-
-
-def draw(shape, dtype="float64"):
-    values = RNG.standard_normal(shape)
-    if np.dtype(dtype).kind == "c":
-        values = values + 1j * RNG.standard_normal(shape)
-    return values.astype(dtype)
-
-
-def blur(shape, dtype="float64"):
-    """A random kernel of norm 1, so that alpha means the same for all."""
-    h = draw(shape, dtype)
-    return (h / np.linalg.norm(h)).astype(dtype)
 
 
 def invertible(shape, dtype, center):

@@ -10,7 +10,6 @@ only the rows of the data are missing, on one cross instead of one for every row
 fast size has more than the array are read by nothing that is penalised.
 """
 
-import math
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -24,10 +23,8 @@ from ..convolution import Convolution
 from ..geometry import Geometry
 from ..operator import Operator
 from ..stacking import vstack
-from .cross import Cross
-from .frame import METHOD, FrameState, Rows, complement, rows_inside
+from .frame import METHOD, FrameFactor, FrameState, Rows, determined, rows_inside
 from .normal import Method, State
-from .on_torus import TorusFactor
 from .problem import Problem, rows_of
 from .table import choose
 from .task import Found, Task
@@ -58,7 +55,7 @@ def wrapped(task: Task) -> Wrapped | None:
     blurs, penalties = ([_rows(row) for row in rows_of(operator)] for operator in (A, L))
     sizes = _sizes(blurs)
     whole = Problem(_as(A, [_on(sizes, rows) for rows in blurs]), _as(L, [_around(sizes, rows) for rows in penalties]))
-    if not WrappedState(whole).determined:
+    if not determined(FrameState(whole).symbols):
         return None
     seen = np.zeros((len(penalties), *whole.A.in_shape))
     for mask, rows in zip(seen, penalties, strict=True):
@@ -120,44 +117,13 @@ class WrappedState(State):
     """Rows of data that are cropped, and rows of a penalty that are all there."""
 
     def __init__(self, problem: Problem) -> None:
-        state = FrameState(problem)
-        self.torus, self.spatial = state.torus, state.spatial
-        self.kept = tuple(rows.geometry.out_spatial for rows in state.blurs)
-        self.blurs = state.symbols[: len(state.blurs)]
-        self.powers = [(s.conj() * s).real for s in self.blurs]
-        self.penalty: Any = sum((s.conj() * s).real for s in state.symbols[len(state.blurs) :])
+        self.frame = FrameState(problem)
+        self.blurs, penalties = self.frame.symbols[: len(self.frame.blurs)], self.frame.symbols[len(self.frame.blurs) :]
+        self.kept = tuple(rows.geometry.out_spatial for rows in self.frame.blurs)
+        self.penalty: Any = sum((s.conj() * s).real for s in penalties)
 
-    def at(self, alpha: float) -> "WrappedFactor":
-        return WrappedFactor(self, alpha)
-
-    @property
-    def determined(self) -> bool:
-        """Whether there are data or differences at every frequency."""
-        whole = sum(self.powers) + self.penalty
-        return bool(whole.min() > np.finfo(whole.dtype).eps * whole.max())
-
-
-class WrappedFactor(TorusFactor):
-    """One `alpha`: the diagonal `P`, and the cross of the data."""
-
-    def __init__(self, state: WrappedState, alpha: float) -> None:
-        self.torus, self.spatial = state.torus, state.spatial
-        power, penalty, arrays = sum(state.powers), alpha * state.penalty, state.torus.arrays
-        self.columns, self.inverse = arrays.working(np.stack(state.blurs)), arrays.working(1 / (power + penalty))
-        self.cross = Cross(complement(state.blurs, state.powers, penalty, np), self.torus, state.kept)
-        self.gain = math.sqrt(float(np.max(power)))
-
-    def _right(self, spectrum: Any) -> Any:
-        return self._guess(spectrum * self.inverse)
-
-    def _guess(self, spectrum: Any) -> Any:
-        return self.cross.gather(spectrum[:, None] * self.columns)
-
-    def _solution(self, spectrum: Any, z: Any) -> Any:
-        return (spectrum + self._residual(z)) * self.inverse
-
-    def _residual(self, rho: Any) -> Any:
-        return (self.cross.spread(rho) * self.columns.conj()).sum(1)
+    def at(self, alpha: float) -> FrameFactor:
+        return FrameFactor(self.frame.torus, self.frame.spatial, self.blurs, self.kept, alpha * self.penalty)
 
 
 WRAPPED = Method("frame", METHOD.reason, METHOD.obstacle, WrappedState)

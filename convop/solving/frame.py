@@ -85,7 +85,16 @@ def obstacle(problem: Problem, alpha: float) -> str | None:
             if isinstance(rows, str):
                 return rows
     parts = [_inside(row) for operator in (problem.A, problem.L) if operator is not None for row in rows_of(operator)]
-    return too_large(parts[0].geometry.spatial, tuple(each.geometry.out_spatial for each in parts), problem.dtype)
+    large = too_large(parts[0].geometry.spatial, tuple(each.geometry.out_spatial for each in parts), problem.dtype)
+    if large is None and problem.L is not None and not determined(FrameState(problem).symbols):
+        return "data and penalty leave a frequency free, and the method divides by what they say of each"
+    return large
+
+
+def determined(symbols: list[Any]) -> bool:
+    """Whether rows of these spectra see every frequency."""
+    power: Any = sum((s.conj() * s).real for s in symbols)
+    return bool(power.min() > np.finfo(power.dtype).eps * power.max())
 
 
 class FrameState(State):
@@ -110,7 +119,10 @@ class FrameState(State):
         )
 
     def at(self, alpha: float) -> "FrameFactor":
-        return FrameFactor(self, alpha)
+        blurs, root = len(self.blurs), math.sqrt(alpha)
+        rows = [*self.symbols[:blurs], *(root * s for s in self.symbols[blurs:])]
+        kept = tuple(each.geometry.out_spatial for each in (*self.blurs, *self.penalties))
+        return FrameFactor(self.torus, self.spatial, rows, kept, 0.0 if self.penalties else alpha)
 
 
 def _inside(operator: Operator) -> Rows:
@@ -121,20 +133,30 @@ def _inside(operator: Operator) -> Rows:
 
 
 class FrameFactor(TorusFactor):
-    """One `alpha`: the diagonal `P`, and `K` on the cross."""
+    """One `alpha`: the diagonal `P`, and `K` on the cross.
 
-    def __init__(self, state: FrameState, alpha: float) -> None:
-        self.torus, self.spatial = state.torus, state.spatial
-        arrays, xp, root = self.torus.arrays, self.torus.arrays.xp, math.sqrt(alpha)
-        rows = [s * (1.0 if q < len(state.blurs) else root) for q, s in enumerate(state.symbols)]
+    Parameters
+    ----------
+    torus : Torus
+    spatial : tuple of int
+        Sizes of the signal, which stands at the origin.
+    rows : list of arrays
+        Spectra of the rows that are missing outside of `kept`.
+    kept : tuple of shapes
+    rest : float or array
+        What stands in `P` beside these rows, and is whole.
+    """
+
+    def __init__(self, torus: Torus, spatial: Shape, rows: list[Any], kept: tuple[Shape, ...], rest: Any) -> None:
+        self.torus, self.spatial = torus, spatial
+        arrays, xp = torus.arrays, torus.arrays.xp
         powers = [(s.conj() * s).real for s in rows]
-        identity = 0.0 if state.penalties else alpha
-        whole: Any = sum(powers) + identity
+        seen: Any = sum(powers)
+        whole = seen + rest
         columns = arrays.working(xp.stack(rows))
         self.columns, self.adjoint, self.inverse = columns, columns.conj(), arrays.working(1 / whole)
-        kept = tuple(each.geometry.out_spatial for each in (*state.blurs, *state.penalties))
-        self.cross = Cross(complement(rows, powers, identity, xp), self.torus, kept)
-        self.gain = math.sqrt(float((whole - identity).max()))
+        self.cross = Cross(complement(rows, powers, rest, xp), torus, kept)
+        self.gain = math.sqrt(float(seen.max()))
 
     def _right(self, spectrum: Any) -> Any:
         return self._guess(spectrum * self.inverse)
@@ -154,14 +176,14 @@ class FrameFactor(TorusFactor):
         return spectra[:, 0] if len(self.adjoint) == 1 else spectra.sum(1)
 
 
-def complement(rows: list[Any], powers: list[Any], identity: float, xp: Any) -> Any:
+def complement(rows: list[Any], powers: list[Any], rest: Any, xp: Any) -> Any:
     """`I - C P^-1 C^H`, its diagonal written as a sum so that nothing cancels."""
-    whole = sum(powers) + identity
+    whole = sum(powers) + rest
 
     def entry(q: int, r: int) -> Any:
         if q != r:
             return -rows[q] * rows[r].conj() / whole
-        return (sum((p for other, p in enumerate(powers) if other != q), identity)) / whole
+        return (sum((p for other, p in enumerate(powers) if other != q), rest)) / whole
 
     return xp.stack([xp.stack([entry(q, r) for r in range(len(rows))]) for q in range(len(rows))])
 
