@@ -3,6 +3,7 @@
 import math
 import operator
 from collections.abc import Iterable, Sequence
+from typing import Any, TypeGuard
 
 import numpy as np
 
@@ -22,6 +23,11 @@ def as_int(value: object, what: str, least: int) -> int:
     if number < least:
         raise GeometryError(f"{what} must be at least {least}, got {number}")
     return number
+
+
+def as_max_bytes(max_bytes: object) -> int | None:
+    """`max_bytes` as None, which stands for what is free, or a positive int."""
+    return None if max_bytes is None else as_int(max_bytes, "max_bytes", 1)
 
 
 def is_one_of(value: object, names: Iterable[str]) -> bool:
@@ -53,9 +59,14 @@ def _at_least(least: float) -> str:
     return "" if least == -math.inf else f", at least {least:g}"
 
 
+def is_tuple_or_list(value: object) -> TypeGuard[Sequence[Any]]:
+    """Whether `value` is a tuple or a list, of whatever."""
+    return isinstance(value, (tuple, list))
+
+
 def as_sequence(value: object) -> Sequence[object] | None:
     """`value` as a tuple if it is a sequence or a 1-D array, else None."""
-    if isinstance(value, (tuple, list)) or (isinstance(value, np.ndarray) and value.ndim > 0):
+    if is_tuple_or_list(value) or (isinstance(value, np.ndarray) and value.ndim > 0):
         return tuple(value)
     return None
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import numpy as np
+from scipy.sparse.linalg import LinearOperator
 
 from .arguments import Shape
 from .errors import ShapeError
@@ -45,3 +46,8 @@ def joined(first: Shape, second: Shape, what: str) -> Shape:
 def is_scalar(value: object) -> bool:
     """Whether `value` is a number that may scale an operator."""
     return isinstance(value, (numbers.Number, np.number)) or (isinstance(value, np.ndarray) and value.ndim == 0)
+
+
+def is_batch(value: object) -> bool:
+    """Whether it is a batch of matrices, as scipy's operators may be from 1.18 on; what comes of one is scipy's."""
+    return isinstance(value, LinearOperator) and len(value.shape) > 2

@@ -12,18 +12,18 @@ import abc
 import math
 from collections.abc import Callable
 from functools import cached_property
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import scipy.sparse
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.sparse.linalg import LinearOperator
 
 from .apply.estimate import with_small_indices
 from .apply.plan import require_known
-from .arguments import Shape, is_one_of
-from .combining import COMBINE, Scalar, is_scalar
-from .dtypes import as_signal
+from .arguments import Shape, as_max_bytes, is_one_of, is_tuple_or_list
+from .combining import COMBINE, Scalar, is_batch, is_scalar
+from .dtypes import Array, DType, as_signal
 from .errors import GeometryError, ShapeError
 from .memory import require_bytes
 
@@ -46,12 +46,17 @@ class Operator(LinearOperator, abc.ABC):
     """
 
     __array_ufunc__ = None  # numpy arrays on the left leave the product to us
-    dtype: np.dtype[Any]  # never None, as scipy's may be
+    dtype: DType  # never None, as scipy's may be
     in_shape: Shape
     out_shape: Shape
 
-    def __init__(self, in_shape: Shape, out_shape: Shape, dtype: np.dtype) -> None:
-        super().__init__(dtype, (math.prod(out_shape), math.prod(in_shape)))
+    if TYPE_CHECKING:  # scipy's takes what __init__ takes, of which its stubs know nothing
+
+        def __new__(cls, *args: Any, **kwargs: Any) -> Self: ...
+
+    def __init__(self, in_shape: Shape, out_shape: Shape, dtype: DType) -> None:
+        shape = math.prod(out_shape), math.prod(in_shape)
+        super().__init__(dtype, shape)  # pyright: ignore[reportCallIssue]  # scipy's stubs have no __init__
         self.in_shape, self.out_shape = in_shape, out_shape
         self.dims, self.dimsd = in_shape, out_shape
         self._hermitian: Operator | None = None
@@ -65,11 +70,11 @@ class Operator(LinearOperator, abc.ABC):
     # What a kind of operator gives.
 
     @abc.abstractmethod
-    def _forward(self, x: NDArray) -> NDArray:
+    def _forward(self, x: Array) -> Array:
         """`(*batch, *in_shape)` to `(*batch, *out_shape)`."""
 
     @abc.abstractmethod
-    def _adjoint_forward(self, y: NDArray) -> NDArray:
+    def _adjoint_forward(self, y: Array) -> Array:
         """`(*batch, *out_shape)` to `(*batch, *in_shape)`."""
 
     @abc.abstractmethod
@@ -94,7 +99,7 @@ class Operator(LinearOperator, abc.ABC):
     def _conjugate(self) -> "Operator":
         return COMBINE["conjugate"](self)
 
-    def _scaled(self, scalar: Scalar, dtype: np.dtype) -> "Operator":
+    def _scaled(self, scalar: Scalar, dtype: DType) -> "Operator":
         return COMBINE["scaled"](self, scalar, dtype)
 
     @property
@@ -119,7 +124,7 @@ class Operator(LinearOperator, abc.ABC):
 
     # Applying.
 
-    def __call__(self, x: ArrayLike) -> NDArray:
+    def __call__(self, x: ArrayLike) -> Array:
         """Apply to `x` of shape `(*batch, *in_shape)`, or to columns `(N, K)` that are no such array."""
         array = as_signal(x, self.dtype)
         rank = array.ndim - len(self.in_shape)
@@ -132,13 +137,13 @@ class Operator(LinearOperator, abc.ABC):
             )
         return self._run(self._forward, array, array.shape[:rank], self.out_shape)
 
-    def _run(self, apply: Callable[[NDArray], NDArray], x: NDArray, batch: Shape, out_shape: Shape) -> NDArray:
+    def _run(self, apply: Callable[[Array], Array], x: Array, batch: Shape, out_shape: Shape) -> Array:
         if x.size == 0:
             return np.zeros(batch + out_shape, np.result_type(self.dtype, x.dtype))
         # At the operator's precision from the start, so that no narrower part of it rounds on the way.
         return apply(x.astype(np.result_type(x.dtype, np.finfo(self.dtype).dtype), copy=False))
 
-    def _flat(self, x: ArrayLike, adjoint: bool) -> NDArray:
+    def _flat(self, x: ArrayLike, adjoint: bool) -> Array:
         """Apply to vectors along the last axis."""
         source, target = (self.out_shape, self.in_shape) if adjoint else (self.in_shape, self.out_shape)
         array = as_signal(x, self.dtype)
@@ -147,7 +152,7 @@ class Operator(LinearOperator, abc.ABC):
         result = self._run(apply, array.reshape(batch + source), batch, target)
         return result.reshape((*batch, math.prod(target)))
 
-    def _vector(self, x: ArrayLike, adjoint: bool) -> NDArray:
+    def _vector(self, x: ArrayLike, adjoint: bool) -> Array:
         array, size = as_signal(x, self.dtype), self.shape[0 if adjoint else 1]
         if array.shape == (size, 1):
             return self._flat(array[:, 0], adjoint)[:, None]
@@ -155,7 +160,7 @@ class Operator(LinearOperator, abc.ABC):
             raise ShapeError(self._needed(f"a vector of length {size}", array.shape))
         return self._flat(array, adjoint)
 
-    def _columns(self, x: ArrayLike, adjoint: bool) -> NDArray:
+    def _columns(self, x: ArrayLike, adjoint: bool) -> Array:
         array, size = as_signal(x, self.dtype), self.shape[0 if adjoint else 1]
         if array.ndim < 2 or array.shape[-2] != size:
             raise ShapeError(self._needed(f"a matrix of {size} rows", array.shape))
@@ -164,33 +169,23 @@ class Operator(LinearOperator, abc.ABC):
     def _needed(self, what: str, given: Shape) -> str:
         return f"an operator of shape {self.shape} takes {what} here, got an array of shape {given}"
 
-    def matvec(self, x: ArrayLike) -> NDArray:
+    def matvec(self, x: ArrayLike) -> Array:
         """`A @ x` for a vector `(N,)`, a column `(N, 1)` or a batch of vectors `(..., N)`."""
         return self._vector(x, adjoint=False)
 
-    def rmatvec(self, x: ArrayLike) -> NDArray:
+    def rmatvec(self, x: ArrayLike) -> Array:
         """`A.H @ x` for a vector `(M,)`, a column `(M, 1)` or a batch of vectors `(..., M)`."""
         return self._vector(x, adjoint=True)
 
-    def matmat(self, X: ArrayLike) -> NDArray:
+    def matmat(self, X: ArrayLike) -> Array:
         """`A @ X` for a matrix `(N, K)` or a batch of matrices `(..., N, K)`."""
         return self._columns(X, adjoint=False)
 
-    def rmatmat(self, X: ArrayLike) -> NDArray:
+    def rmatmat(self, X: ArrayLike) -> Array:
         """`A.H @ X` for a matrix `(M, K)` or a batch of matrices `(..., M, K)`."""
         return self._columns(X, adjoint=True)
 
-    def _matvec(self, x: NDArray) -> NDArray:
-        return self.matvec(x)
-
-    def _rmatvec(self, x: NDArray) -> NDArray:
-        return self.rmatvec(x)
-
-    def _matmat(self, X: NDArray) -> NDArray:
-        return self.matmat(X)
-
-    def _rmatmat(self, X: NDArray) -> NDArray:
-        return self.rmatmat(X)
+    _matvec, _rmatvec, _matmat, _rmatmat = matvec, rmatvec, matmat, rmatmat  # scipy's hooks
 
     # Transposing.
 
@@ -227,28 +222,38 @@ class Operator(LinearOperator, abc.ABC):
         """`A @ x` for arrays and operators, `A * x` for numbers."""
         return self * x
 
+    def rdot(self, x: Any) -> Any:
+        """`x @ A` for arrays and operators, `x * A` for numbers."""
+        return x * self if is_scalar(x) else x @ self
+
     def __matmul__(self, other: Any) -> Any:
         if is_scalar(other):
             raise ShapeError(f"A @ {other!r}: the right side is a number; write A * {other!r}")
+        if is_batch(other):
+            return NotImplemented
         factor = COMBINE["operator"](other)
         if factor is not None:
             return COMBINE["product"](self, factor)
         if getattr(other, "__array_ufunc__", np) is None:  # no array either: it knows what the product is
             return NotImplemented
-        if not isinstance(other, list | tuple) and np.ndim(other) == 0:
-            raise ShapeError(f"A @ x takes a vector, a matrix or an operator, got {other!r}")
-        array = as_signal(other, self.dtype)
+        array = self._not_scalar(other, "A @ x")
         return self.matvec(array) if array.ndim == 1 else self.matmat(array)
 
     def __rmatmul__(self, other: Any) -> Any:
+        if is_scalar(other):
+            raise ShapeError(f"{other!r} @ A: the left side is a number; write {other!r} * A")
         factor = COMBINE["operator"](other)
         if factor is not None:
             return COMBINE["product"](factor, self)
-        rows = np.asarray(other)
-        transpose = self.T
+        rows, transpose = self._not_scalar(other, "x @ A"), self.T
         if rows.ndim == 1:
             return transpose.matvec(rows)
         return transpose.matmat(rows.swapaxes(-1, -2)).swapaxes(-1, -2)
+
+    def _not_scalar(self, x: Any, product: str) -> Array:
+        if not is_tuple_or_list(x) and np.ndim(x) == 0:
+            raise ShapeError(f"{product} takes a vector, a matrix or an operator, got {x!r}")
+        return as_signal(x, self.dtype)
 
     def __mul__(self, other: Any) -> Any:
         return COMBINE["multiple"](self, other) if is_scalar(other) else self @ other
@@ -263,11 +268,11 @@ class Operator(LinearOperator, abc.ABC):
             raise GeometryError(
                 f"A / {other!r}: division by zero makes no operator; divide by a number that is not zero"
             )
-        number = other[()] if isinstance(other, np.ndarray) else other
-        one = number.dtype.type(1) if isinstance(number, np.inexact) else 1
-        return COMBINE["multiple"](self, one / number)
+        return COMBINE["multiple"](self, 1 / (other[()] if isinstance(other, np.ndarray) else other))
 
-    def __add__(self, other: Any) -> "Operator":
+    def __add__(self, other: Any) -> Any:
+        if is_batch(other):
+            return super().__add__(other)
         term = COMBINE["operator"](other)
         return NotImplemented if term is None else COMBINE["sum"](self, term)
 
@@ -275,7 +280,9 @@ class Operator(LinearOperator, abc.ABC):
         term = COMBINE["operator"](other)
         return NotImplemented if term is None else COMBINE["sum"](term, self)
 
-    def __sub__(self, other: Any) -> "Operator":
+    def __sub__(self, other: Any) -> Any:
+        if is_batch(other):
+            return super().__sub__(other)
         term = COMBINE["operator"](other)
         return NotImplemented if term is None else self + -term
 
@@ -330,7 +337,7 @@ class Operator(LinearOperator, abc.ABC):
             )
         own = self._csr(as_max_bytes(max_bytes))
         own.data = own.data.astype(self.dtype, copy=False)  # in place: what is known of its order stays known
-        matrix = with_small_indices(own)
+        matrix: Any = with_small_indices(own)
         if format == "dia":  # every diagonal that holds an entry is stored whole
             rows, columns = matrix.tocoo().coords
             needed = len(np.unique(columns - rows)) * self.shape[1] * self.dtype.itemsize
@@ -340,7 +347,7 @@ class Operator(LinearOperator, abc.ABC):
             matrix.sort_indices()
         return matrix
 
-    def toarray(self, *, max_bytes: int | None = None) -> NDArray:
+    def toarray(self, *, max_bytes: int | None = None) -> Array:
         """The matrix as a dense array of shape `A.shape`."""
         needed = self.shape[0] * self.shape[1] * self.dtype.itemsize
         require_bytes(
@@ -389,10 +396,3 @@ class Operator(LinearOperator, abc.ABC):
 
 def _arrow(operator: Operator) -> str:
     return f"{'x'.join(map(str, operator.in_shape))} -> {'x'.join(map(str, operator.out_shape))}"
-
-
-def as_max_bytes(max_bytes: object) -> int | None:
-    """`max_bytes` as None or a positive int."""
-    from .arguments import as_int
-
-    return None if max_bytes is None else as_int(max_bytes, "max_bytes", 1)

@@ -3,12 +3,13 @@
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ..arguments import as_max_bytes
 from ..composite import Adjoint, Conjugate
+from ..dtypes import Array
 from ..errors import GeometryError, ShapeError
 from ..foreign import as_operator
-from ..operator import Operator, as_max_bytes
+from ..operator import Operator
 from ..structured import inverse
 from .basis import DCT, DFT, Basis
 from .closed_form import require_closed_form
@@ -17,7 +18,7 @@ from .lanczos import dense_matrix
 from .parts import part
 
 
-def eigvals(A: Any, *, max_bytes: int | None = None) -> NDArray:
+def eigvals(A: Any, *, max_bytes: int | None = None) -> Array:
     """The eigenvalues of an operator with as many outputs as inputs, in no particular order.
 
     In closed form for the operators of which `svdvals` knows one by a transform, and beyond them for kernels even
@@ -65,7 +66,7 @@ def eigvals(A: Any, *, max_bytes: int | None = None) -> NDArray:
     return values.astype(np.result_type(real, np.complex64) if np.iscomplexobj(values) else real)
 
 
-def _by_frequency(A: Operator) -> NDArray:
+def _by_frequency(A: Operator) -> Array:
     """Those of the block at each frequency, where input and output are in one basis."""
     ndim = grid_axes(A)
     kinds = common_kinds(A, ndim, similar=True)
@@ -83,7 +84,7 @@ def _turns_round(A: Operator) -> bool:
     return isinstance(A, Adjoint | Conjugate) or any(map(_turns_round, inside(A) or ()))
 
 
-def symbol(A: Any) -> NDArray:
+def symbol(A: Any) -> Array:
     """The block of an operator at each frequency.
 
     Parameters

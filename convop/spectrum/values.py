@@ -3,19 +3,19 @@
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ..arguments import as_int
+from ..arguments import as_int, as_max_bytes
+from ..dtypes import Array
 from ..errors import GeometryError
 from ..foreign import as_operator
-from ..operator import Operator, as_max_bytes
+from ..operator import Operator
 from . import lanczos
 from .forms import Known, top
 from .kinds import NoClosedForm
 from .known import known, known_or_none
 
 
-def svdvals(A: Any, k: int | None = None, *, max_bytes: int | None = None) -> NDArray:
+def svdvals(A: Any, k: int | None = None, *, max_bytes: int | None = None) -> Array:
     """The singular values of an operator, descending.
 
     In closed form, without the matrix: periodic operators (any channels, strides that divide the size), kernels even
