@@ -352,27 +352,58 @@ def test_usage_errors(arguments, capsys):
     assert capsys.readouterr().err
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="terminals of POSIX")
-def test_progress_is_shown_on_a_terminal_only(tmp_path):
+def on_a_terminal(*arguments, folder):
+    """What a command prints, and what it draws on the terminal that its errors go to."""
     import pty
     import termios
 
-    arguments = ["bench", "--size", "30x30", "--rounds", "1"]
-    assert command(*arguments, folder=tmp_path).stderr == ""
     leader, follower = pty.openpty()
     termios.tcsetwinsize(follower, (24, 80))
     done = subprocess.run(
         [sys.executable, "-m", "convop.cli", *arguments],
+        cwd=folder,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,
         stderr=follower,
         check=True,
     )
+    os.write(follower, b".")  # so that there is something to read
     os.set_blocking(leader, False)
-    assert b"%|" in os.read(leader, 100_000)
+    drawn = os.read(leader, 100_000)
     os.close(leader)
     os.close(follower)
-    assert b"apply" in done.stdout
+    return done.stdout.decode(), drawn.decode().removesuffix(".")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="terminals of POSIX")
+def test_progress_is_shown_on_a_terminal_only(tmp_path):
+    arguments = ["bench", "--size", "30x30", "--rounds", "1"]
+    assert command(*arguments, folder=tmp_path).stderr == ""
+    printed, drawn = on_a_terminal(*arguments, folder=tmp_path)
+    assert "%|" in drawn
+    assert "apply" in printed
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="terminals of POSIX")
+def test_a_check_that_takes_long_shows_its_progress(tmp_path):
+    (tmp_path / "slow.py").write_text(
+        "import time, numpy, convop\n"
+        "M = numpy.arange(6.0).reshape(2, 3)\n"
+        "quick = convop.as_operator(M)\n"
+        "slow = convop.as_operator(\n"
+        "    forward=lambda x: time.sleep(0.05) or M @ x, adjoint=lambda y: M.T @ y,\n"
+        "    in_shape=(3,), out_shape=(2,), dtype=float,\n"
+        ")\n"
+    )
+    assert command("check", "slow:slow", folder=tmp_path).stderr == ""
+    printed, drawn = on_a_terminal("check", "slow:slow", "--trials", "40", folder=tmp_path)
+    assert "checking" in drawn
+    assert "/40" in drawn
+    assert max(map(len, drawn.replace("\r", "\n").split("\n"))) < 80
+    assert drawn.endswith("\r")  # the line is free again
+    assert printed.startswith("passed")
+    for quiet in (["slow:quick"], ["slow:slow", "--json"], ["slow:slow", "--quiet"]):
+        assert on_a_terminal("check", *quiet, folder=tmp_path)[1] == ""
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="pipes of POSIX")

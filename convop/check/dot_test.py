@@ -1,6 +1,7 @@
 """check.adjoint: the dot test <A x, y> = <x, A^H y>, with a bound that is earned and a diagnosis."""
 
 import math
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -106,25 +107,29 @@ def adjoint(
     >>> report.cause, round(report.factor, 6)
     ('scaled', 2.0)
     """
-    trials = as_int(trials, "trials", 1)
+    rounds = range(as_int(trials, "trials", 1))
     operator = subject(A, in_shape, out_shape, dtype)
-    own = operator is A
+    return checked(operator, rounds, rng, exact, own=operator is A)
+
+
+def checked(operator: Operator, rounds: Collection[object], rng: Any, exact: bool, own: bool) -> AdjointReport:
+    """The same with a trial in each round, so that these may draw a progress bar; `own` is an operator of convop's."""
     if as_flag(exact, "exact"):
         operator = _exact(operator)
     vectors = (Integers if exact else Gaussian)(generator(rng), operator.dtype)
     pairing = Pairing(operator, vectors)
-    title = f"check.adjoint of {describe(operator)}, {trials} trials{', exact' if exact else ''}"
+    title = f"check.adjoint of {describe(operator)}, {len(rounds)} trials{', exact' if exact else ''}"
     try:
-        worst, bound = _worst(pairing, trials)
+        worst, bound = _worst(pairing, rounds)
         finding = diagnose(pairing) if worst.error > bound else _complex_signals(pairing, own)
         return _report(finding, worst.error, bound, title)
     except Misbehaviour as fault:
         return _report(Finding(fault.cause, str(fault)), math.inf, 0.0, title)
 
 
-def _worst(pairing: Pairing, trials: int) -> tuple[Trial, float]:
+def _worst(pairing: Pairing, rounds: Collection[object]) -> tuple[Trial, float]:
     """The trial with the largest gap for its scale, and the bound there."""
-    ran = pairing.run(trials)
+    ran = pairing.run(rounds)
     failed = [t for t in ran if abs(t.gap) > pairing.tolerance]
     worst = max(failed or ran, key=lambda t: t.error)
     if isinstance(pairing.vectors, Integers):

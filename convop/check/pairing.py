@@ -5,15 +5,16 @@ masked, mirrored or moved, and so learns where and how it is not zero, without e
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from ..dtypes import Array
 from ..operator import Operator
 from .rounding import SIGMAS, Noise, measure
-from .subject import Array, directions
+from .subject import directions
 from .vectors import Gaussian, Integers, inner, norm, wide
 
 REPEATS = 4  # draws that a hypothesis has to survive
@@ -102,10 +103,11 @@ class Pairing:
         scale = sizes[0] * norm(y) + norm(x) * sizes[1]
         return Trial(complex(*forward), complex(*adjoint), subtract(forward, adjoint), *sizes, scale)
 
-    def run(self, count: int) -> list[Trial]:
-        """`count` trials; sets the tolerance from what they and a few probes show of the rounding."""
-        trials, gaps = [], []
-        for _ in range(count):
+    def run(self, rounds: Iterable[object]) -> list[Trial]:
+        """A trial in each round; sets the tolerance from what they and a few probes show of the rounding."""
+        trials: list[Trial] = []
+        gaps: list[tuple[float, Pair]] = []
+        for _ in rounds:
             pair = self.x(), self.y()
             trials.append(self.trial(*pair))
             gaps = sorted([*gaps, (abs(trials[-1].gap), pair)], key=lambda item: -item[0])[:REPEATS]

@@ -5,6 +5,8 @@ import importlib.util
 import inspect
 import sys
 import traceback
+from collections.abc import Collection
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import ModuleType
@@ -12,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
+from .._optional import require
 from ..affine import Affine
-from ..check import adjoint
-from ..check.dot_test import AdjointReport
+from ..check.dot_test import AdjointReport, checked
 from ..check.subject import subject
 from ..errors import ConvopError
 from ..operator import Operator
@@ -40,7 +42,8 @@ def check(job: Job) -> int:
     """Check, say what was found, and give the exit code."""
     operator = _operator(job)
     try:
-        report = adjoint(operator, job.trials, job.seed, job.exact)
+        with _rounds(job) as rounds:
+            report = checked(operator, rounds, job.seed, job.exact, own=True)
     except Exception as error:  # whatever the operator does when it is applied
         raise ConvopError(f"{job.operator} cannot be checked: {_told(error)}") from error
     if job.json:
@@ -48,6 +51,15 @@ def check(job: Job) -> int:
     elif not job.quiet:
         print(report)
     return 0 if report else 1
+
+
+def _rounds(job: Job) -> AbstractContextManager[Collection[object]]:
+    """One for each trial; on a terminal with a bar, where they take more than a second."""
+    rounds = range(job.trials)
+    shown = not (job.json or job.quiet) and sys.stderr.isatty()
+    if not shown or importlib.util.find_spec("tqdm") is None:  # a check needs nothing beyond `pip install convop`
+        return nullcontext(rounds)
+    return require("tqdm", "cli").tqdm(rounds, desc="checking", unit=" trials", ncols=78, leave=False, delay=1)
 
 
 def _operator(job: Job) -> Operator:
