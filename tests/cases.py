@@ -7,6 +7,7 @@ from functools import cached_property
 import numpy as np
 import oracle
 import pylops
+import pytest
 import scipy.sparse as sp
 from scipy.sparse.linalg import aslinearoperator
 
@@ -40,6 +41,11 @@ class Case:
 
 CASES = []
 
+# PyProximal 0.13 and PyLops-MPI 0.8 ask for less, and import callbacks that PyLops has from 2.6 on (its request 693).
+needs_pylops_26 = pytest.mark.skipif(
+    tuple(map(int, pylops.__version__.split(".")[:2])) < (2, 6), reason="PyProximal 0.13, PyLops-MPI 0.8: PyLops 2.6"
+)
+
 
 def case(name, in_shape, out_shape, make, dense, assembles=True):
     CASES.append(Case(name, make, dense, tuple(in_shape), tuple(out_shape), assembles))
@@ -52,6 +58,12 @@ def array(shape, dtype="float64", seed=0):
     if np.dtype(dtype).kind == "c":
         values = values + 1j * rng.standard_normal(shape)
     return values.astype(dtype)
+
+
+def sparse_array(shape, density, seed=0):
+    """A CSR array with about that share of entries; scipy's own asks for its generator by another name since 1.15."""
+    kept = np.random.default_rng(seed + 1).random(shape) < density
+    return sp.csr_array(array(shape, seed=seed) * kept)
 
 
 def signal_like(operator, shape, seed=1):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from cases import array
+from cases import array, needs_pylops_26
 
 import convop
 from convop.mpi.shares import share, split
@@ -33,6 +33,7 @@ def mpiexec(ranks, *program, directory):
     )  # fmt: skip
 
 
+@needs_pylops_26
 def test_on_one_to_four_ranks(tmp_path):
     array((1024, 512)).tofile(tmp_path / "x.npy")
     done = mpiexec(4, HERE / "mpi_program.py", tmp_path, directory=tmp_path)
@@ -51,6 +52,7 @@ def test_a_failure_on_one_rank_ends_all(tmp_path):
     assert "ValueError: here" in done.stderr
 
 
+@needs_pylops_26
 def test_the_program_of_the_page_runs(tmp_path):
     """What `docs/mpi.rst` shows is what it prints."""
     page = (HERE.parent / "docs/mpi.rst").read_text()

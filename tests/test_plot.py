@@ -89,6 +89,10 @@ def save(ax, path):
     wordless(ax).savefig(path, dpi=60, metadata={"Software": None})
 
 
+# The constrained layout of older releases leaves other margins: the same pictures, a few pixels away.
+@pytest.mark.skipif(
+    matplotlib.__version_info__[:2] < (3, 11), reason="the baselines have the margins of matplotlib 3.11"
+)
 @pytest.mark.parametrize("name", PICTURES)
 def test_pictures_are_as_they_were(name, tmp_path):
     save(PICTURES[name](), tmp_path / f"{name}.png")

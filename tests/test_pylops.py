@@ -5,7 +5,7 @@ import pickle
 import numpy as np
 import pylops
 import pytest
-from cases import array
+from cases import array, needs_pylops_26
 from oracle import convolution_matrix, error
 from pylops.optimization.basic import cg, cgls, lsqr
 from pylops.optimization.leastsquares import regularized_inversion
@@ -94,6 +94,7 @@ def test_sparse_solvers(dtype):
     assert error(np.reshape(found, SHAPE), steps.astype(dtype)) <= 1e-3
 
 
+@needs_pylops_26
 def test_pyproximal():
     import pyproximal
 
