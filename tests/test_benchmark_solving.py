@@ -1,22 +1,13 @@
 """The benchmark of the solvers runs, and everybody in it solves the same problem."""
 
-import importlib.util
 import json
-import sys
-from pathlib import Path
 
 import pytest
 
-SCRIPT = Path(__file__).parent / "benchmarks" / "solving.py"
-
 
 @pytest.mark.filterwarnings("ignore")  # of the rivals
-def test_quick(tmp_path, monkeypatch, capsys):
-    spec = importlib.util.spec_from_file_location("benchmark_solving", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    monkeypatch.setitem(sys.modules, spec.name, module)
-    spec.loader.exec_module(module)
-    rows = module.main(["--quick", "--out", str(tmp_path)])
+def test_quick(tmp_path, script, capsys):
+    rows = script("solving").main(["--quick", "--out", str(tmp_path)])
     assert len(rows) == 1
     results = rows[0]["results"]
     assert {"convop.solve", "PyLops cgls", "scipy lsmr, fftconvolve"} <= set(results)

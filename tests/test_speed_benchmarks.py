@@ -1,22 +1,8 @@
 """The benchmarks of speed run, on sizes that say nothing of it, and every library gives the right answer there."""
 
-import importlib.util
 import json
-import sys
-from pathlib import Path
 
 import pytest
-
-FOLDER = Path(__file__).parent / "benchmarks"
-
-
-def script(name, monkeypatch):
-    monkeypatch.syspath_prepend(str(FOLDER))
-    spec = importlib.util.spec_from_file_location(name, FOLDER / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    monkeypatch.setitem(sys.modules, name, module)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture(scope="module")
@@ -25,9 +11,9 @@ def folder(tmp_path_factory):
 
 
 @pytest.mark.parametrize("part", ["2d", "1d", "3d", "periodic", "small", "scaling"])
-def test_it_runs_and_convop_is_right(part, folder, monkeypatch, capsys):
+def test_it_runs_and_convop_is_right(part, folder, script, capsys):
     path = folder / f"{part}.json"
-    script("speed", monkeypatch).main(["--quick", "--rounds", "2", "--part", part, "--json", str(path)])
+    script("speed").main(["--quick", "--rounds", "2", "--part", part, "--json", str(path)])
     rows = json.loads(path.read_text())[part]
     assert len(capsys.readouterr().out.splitlines()) >= len(rows) > 1
     for row in rows:
@@ -38,9 +24,9 @@ def test_it_runs_and_convop_is_right(part, folder, monkeypatch, capsys):
             assert not any("wrong" in why for why in row["missing"].values()), row
 
 
-def test_the_page_is_written(folder, monkeypatch):
+def test_the_page_is_written(folder, script, monkeypatch):
     figures = {"machine": "a machine"}
-    speed, report = script("speed", monkeypatch), script("report", monkeypatch)
+    speed, report = script("speed"), script("report")
     for part in ("2d", "periodic", "small"):
         figures[part] = speed.run(part, True, 2)
     (folder / "speed.json").write_text(json.dumps(figures))
