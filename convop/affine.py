@@ -3,12 +3,12 @@
 from typing import Any, overload
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from .algebra import Identity, add, product, scale
 from .combining import is_scalar, joined
 from .convolution import Convolution
-from .dtypes import as_coefficients, as_signal
+from .dtypes import Array, as_coefficients, as_signal
 from .errors import NotLinearError, ShapeError
 from .foreign import as_factor, as_operator
 from .operator import Operator
@@ -67,7 +67,7 @@ class Affine:
             self.offset = np.broadcast_to(channels, self.out_shape)
         self.dtype = np.result_type(self.linear.dtype, self.offset.dtype)
 
-    def __call__(self, x: ArrayLike) -> NDArray:
+    def __call__(self, x: ArrayLike) -> Array:
         """Apply to `x` of shape `(*batch, *in_shape)`."""
         return self.linear(as_signal(x, self.dtype)) + self.offset
 
@@ -115,13 +115,13 @@ class Affine:
         linear = product(factor, self.linear)
         return Affine(linear, factor(self.offset.reshape(factor.in_shape)).reshape(linear.out_shape))
 
-    def _after(self, offset: NDArray) -> NDArray:
+    def _after(self, offset: Array) -> Array:
         """What this map makes of an offset that comes before it."""
         shapes = self.in_shape, offset.shape
         joined(*shapes, f"A @ B of affine maps: A takes arrays of shape {shapes[0]}, B gives {shapes[1]}")
         return self(offset.reshape(self.in_shape))
 
-    def _flat(self, x: ArrayLike) -> NDArray:
+    def _flat(self, x: ArrayLike) -> Array:
         """scipy's flat meaning of `@` with a vector `(N,)` or a matrix of columns `(N, K)`."""
         array = as_signal(x, self.dtype)
         offset = self.offset.reshape(-1)
@@ -165,7 +165,7 @@ class Affine:
 
     # What it is not.
 
-    def __array__(self, *_: Any, **__: Any) -> NDArray:
+    def __array__(self, *_: Any, **__: Any) -> Array:
         raise NotLinearError(
             f"{self!r} adds an offset, and a linear operator or an array was needed; use .linear (without the offset) "
             f"or .homogeneous() (the linear operator on [x, 1]); a matrix M goes before it as as_operator(M) @ ..."
@@ -196,7 +196,7 @@ class Affine:
         return Affine, (self.linear, self._given)
 
 
-def _offset(offset: ArrayLike, linear: Operator) -> NDArray:
+def _offset(offset: ArrayLike, linear: Operator) -> Array:
     """The offset, read-only, of shape `out_shape` or `(C_out,)`; ints and bools take the operator's precision."""
     values = as_coefficients(offset, "the offset")
     if np.asarray(offset).dtype.kind in "iub":
@@ -219,5 +219,6 @@ def _has_channels(linear: Operator) -> bool:
 
 def _plain(scalar: Any) -> Any:
     """The number as `scale` counts it: ints and bools of numpy are Python's."""
-    number = scalar[()] if isinstance(scalar, np.ndarray) else scalar
-    return int(number) if isinstance(number, (bool, np.bool_, np.integer)) else number
+    if np.asarray(scalar).dtype.kind in "biu":
+        return int(scalar)
+    return scalar[()] if isinstance(scalar, np.ndarray) else scalar

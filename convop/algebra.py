@@ -4,17 +4,18 @@ The tables are declared here, empty, and filled by the modules that know when tw
 A rule is exact or answers NotImplemented; then the lazy product or sum stands.
 """
 
+# pyright: reportPrivateUsage=false
+
 from collections.abc import Callable
 from typing import Any, cast
 
 import numpy as np
 import scipy.sparse
-from numpy.typing import NDArray
 
 from .arguments import Shape, as_int, as_shape
 from .combining import Scalar, combines, joined
 from .composite import Product, Scaled, Sum
-from .dtypes import as_dtype, working
+from .dtypes import Array, DType, as_dtype, working
 from .errors import GeometryError
 from .operator import Operator
 
@@ -127,7 +128,7 @@ def _add_term(terms: list[Operator], term: Operator) -> None:
 def scale(a: Operator, scalar: Any) -> Operator:
     """`scalar * a`; Python numbers leave the precision as it is, numpy's count as numpy counts them."""
     number = cast(Any, scalar[()] if isinstance(scalar, np.ndarray) else scalar)
-    if not isinstance(number, (complex, np.inexact)):  # ints and fractions are as weak as Python's floats
+    if np.asarray(number).dtype.kind not in "fc":  # ints and fractions are as weak as Python's floats
         try:
             number = float(number)
         except OverflowError:
@@ -183,10 +184,10 @@ class Identity(Operator):
         shape = as_shape(shape, "shape")
         super().__init__(shape, shape, as_dtype(dtype))
 
-    def _forward(self, x: NDArray) -> NDArray:
+    def _forward(self, x: Array) -> Array:
         return x.astype(np.result_type(self.dtype, x.dtype))
 
-    def _adjoint_forward(self, y: NDArray) -> NDArray:
+    def _adjoint_forward(self, y: Array) -> Array:
         return self._forward(y)
 
     def _adjoint(self) -> Operator:
@@ -212,16 +213,16 @@ class Identity(Operator):
 class Zero(Operator):
     """The operator that maps everything to zero: what is left of products with it, and of multiples by 0."""
 
-    def __init__(self, in_shape: Shape, out_shape: Shape, dtype: np.dtype) -> None:
+    def __init__(self, in_shape: Shape, out_shape: Shape, dtype: DType) -> None:
         super().__init__(in_shape, out_shape, dtype)
 
-    def _zeros(self, x: NDArray, source: Shape, target: Shape) -> NDArray:
+    def _zeros(self, x: Array, source: Shape, target: Shape) -> Array:
         return np.zeros(x.shape[: x.ndim - len(source)] + target, np.result_type(self.dtype, x.dtype))
 
-    def _forward(self, x: NDArray) -> NDArray:
+    def _forward(self, x: Array) -> Array:
         return self._zeros(x, self.in_shape, self.out_shape)
 
-    def _adjoint_forward(self, y: NDArray) -> NDArray:
+    def _adjoint_forward(self, y: Array) -> Array:
         return self._zeros(y, self.out_shape, self.in_shape)
 
     def _adjoint(self) -> Operator:
@@ -230,7 +231,7 @@ class Zero(Operator):
     def _conjugate(self) -> Operator:
         return self
 
-    def _scaled(self, scalar: Scalar, dtype: np.dtype) -> Operator:
+    def _scaled(self, scalar: Scalar, dtype: DType) -> Operator:
         return Zero(self.in_shape, self.out_shape, dtype)
 
     def _csr(self, max_bytes: int | None) -> scipy.sparse.csr_array:

@@ -1,7 +1,7 @@
 """A matrix of operators, and how arrays are made of the parts that its rows and columns act on."""
 
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse
-from numpy.typing import NDArray
 
 from .apply.estimate import Estimate
 from .arguments import Shape
 from .combining import Scalar
+from .dtypes import Array, DType
 from .memory import require_bytes
 from .operator import Operator
 
@@ -40,7 +40,7 @@ class Parts:
         equal = len(set(self.shapes)) == 1
         return (len(self.shapes), *self.shapes[0]) if equal else (self.bounds[-1],)
 
-    def split(self, x: NDArray) -> list[NDArray]:
+    def split(self, x: Array) -> list[Array]:
         """The parts of `x` of shape `(*batch, *shape)`; views of it where it is contiguous."""
         batch = x.shape[: x.ndim - len(self.shape)]
         flat = x.reshape((*batch, self.bounds[-1]))
@@ -62,17 +62,17 @@ class Blocks(Operator):
 
     # Applying.
 
-    def _forward(self, x: NDArray) -> NDArray:
+    def _forward(self, x: Array) -> Array:
         entries = ((row, column, block._forward) for row, column, block in self.blocks)
         return self._apply(entries, x, self.columns, self.rows)
 
-    def _adjoint_forward(self, y: NDArray) -> NDArray:
+    def _adjoint_forward(self, y: Array) -> Array:
         entries = ((column, row, block._adjoint_forward) for row, column, block in self.blocks)
         return self._apply(entries, y, self.rows, self.columns)
 
     def _apply(
-        self, entries: Iterable[tuple[int, int, Callable[[NDArray], NDArray]]], x: NDArray, source: Parts, target: Parts
-    ) -> NDArray:
+        self, entries: Iterable[tuple[int, int, Callable[[Array], Array]]], x: Array, source: Parts, target: Parts
+    ) -> Array:
         batch, dtype = x.shape[: x.ndim - len(source.shape)], np.result_type(self.dtype, x.dtype)
         x = x.astype(
             np.result_type(x.dtype, np.finfo(dtype).dtype), copy=False
@@ -96,7 +96,7 @@ class Blocks(Operator):
     def _conjugate(self) -> Operator:
         return self._each(lambda block: block.conj())
 
-    def _scaled(self, scalar: Scalar, dtype: np.dtype) -> Operator:
+    def _scaled(self, scalar: Scalar, dtype: DType) -> Operator:
         return self._each(lambda block: block._scaled(scalar, dtype))
 
     def using(self, method: str) -> Operator:
@@ -110,17 +110,18 @@ class Blocks(Operator):
             needed = 2 * Estimate.of(self.shape, entries, self.dtype).bytes  # the matrix, and the blocks it is made of
             advice = "apply the operator without its matrix, or allow more with max_bytes"
             require_bytes(needed, f"the sparse matrix of shape {self.shape} with {entries} entries", advice, max_bytes)
-        in_row = defaultdict(list)
+        in_row: defaultdict[int, list[tuple[int, Operator]]] = defaultdict(list)
         for row, column, block in self.blocks:
             in_row[row].append((column, block))
         rows = [self._row(in_row[row], math.prod(shape), max_bytes) for row, shape in enumerate(self.rows.shapes)]
-        matrix = scipy.sparse.csr_array(scipy.sparse.vstack(rows, format="csr"), dtype=self.dtype)
+        matrix = scipy.sparse.csr_array(scipy.sparse.vstack(rows, format="csr")).astype(self.dtype, copy=False)
         matrix.sum_duplicates()
         return matrix
 
     def _row(self, blocks: list[tuple[int, Operator]], height: int, max_bytes: int | None) -> scipy.sparse.csr_array:
         """The matrix of one row of blocks, with zeros where there are none."""
-        bounds, pieces, end = self.columns.bounds, [], 0
+        pieces: list[scipy.sparse.csr_array] = []
+        bounds, end = self.columns.bounds, 0
         for column, block in blocks:
             if bounds[column] > end:
                 pieces.append(scipy.sparse.csr_array((height, bounds[column] - end), dtype=self.dtype))
@@ -136,7 +137,8 @@ class Blocks(Operator):
         return sum(entries for entries, _ in counts), all(exact for _, exact in counts)
 
     def _widest(self) -> tuple[int, int]:
-        rows, columns = defaultdict(int), defaultdict(int)
+        rows: Counter[int] = Counter()
+        columns: Counter[int] = Counter()
         for row, column, block in self.blocks:
             widest = block._widest()
             rows[row] += widest[0]

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from .arguments import Shape, per_axis
 from .convolution import Convolution
-from .dtypes import as_signal
+from .dtypes import Array, DType, as_signal
 from .errors import DTypeError, ShapeError
 from .foreign import as_operator
 from .part import Part, convolution_of
@@ -106,7 +106,7 @@ def _batch(in_shape: Shape, out_shape: Shape, source: Any, target: Any) -> Shape
     return batch
 
 
-def _require_room(result: np.dtype, target: Any) -> None:
+def _require_room(result: DType, target: Any) -> None:
     if not np.can_cast(result, target.dtype, "safe"):
         raise DTypeError(f"the result is {result} and the target {target.dtype}; give a target of dtype {result}")
     if isinstance(target, np.ndarray) and not target.flags.writeable:
@@ -120,7 +120,7 @@ def _require_apart(source: Any, target: Any) -> None:
         raise ShapeError("source and target share memory, and blocks overlap; give a target of its own")
 
 
-def _same_file(source: NDArray, target: NDArray) -> bool:
+def _same_file(source: Array, target: Array) -> bool:
     maps = [array for array in (source, target) if isinstance(array, np.memmap) and array.filename is not None]
     if len(maps) < 2 or maps[0].filename != maps[1].filename:
         return False
@@ -167,7 +167,7 @@ def _stretches(samples: NDArray[np.intp]) -> list[tuple[slice, slice]]:
     ]
 
 
-def _gathered(part: Part, A: Convolution, inputs: list[tuple[Slices, Slices]], source: Any, item: Shape) -> NDArray:
+def _gathered(part: Part, A: Convolution, inputs: list[tuple[Slices, Slices]], source: Any, item: Shape) -> Array:
     shape = tuple(len(window.samples) for window in part.windows.values())
     block = np.empty((A.geometry.channels_in,) * A.geometry.lifted + shape, source.dtype)
     for theirs, ours in inputs:
@@ -175,6 +175,6 @@ def _gathered(part: Part, A: Convolution, inputs: list[tuple[Slices, Slices]], s
     return block
 
 
-def _add(block: NDArray, inputs: list[tuple[Slices, Slices]], target: Any, item: Shape) -> None:
+def _add(block: Array, inputs: list[tuple[Slices, Slices]], target: Any, item: Shape) -> None:
     for theirs, ours in inputs:
         target[item + theirs] += block[ours]

@@ -9,6 +9,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from .arguments import is_tuple_or_list
 from .errors import GeometryError
 
 Terms = tuple[NDArray[np.intp], NDArray[np.intp]]
@@ -124,7 +125,7 @@ def canonical_name(name: object) -> str:
 
 def canonical_pairs(boundary: object, ndim: int) -> tuple[Pair, ...]:
     """One `(before, after)` pair of names for each of `ndim` axes."""
-    if not isinstance(boundary, (tuple, list)):
+    if not is_tuple_or_list(boundary):
         name = canonical_name(boundary)
         return ((name, name),) * ndim
     if len(boundary) != ndim:
@@ -136,7 +137,7 @@ def canonical_pairs(boundary: object, ndim: int) -> tuple[Pair, ...]:
 
 
 def _canonical_pair(sides: object, axis: int) -> Pair:
-    if not isinstance(sides, (tuple, list)):
+    if not is_tuple_or_list(sides):
         return canonical_name(sides), canonical_name(sides)
     if len(sides) != 2:
         raise GeometryError(f"boundary of axis {axis} is {sides!r}; needed one name or a (before, after) pair of names")

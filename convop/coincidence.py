@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from .composing import blocks, composed_taps
 from .convolution import Convolution
+from .dtypes import Array
 from .geometry import Geometry
 from .residues import SMALLEST, digits, digits_of_primes, primes_for, reduced, residues
 
@@ -138,19 +139,19 @@ def _axis(outer: Geometry, inner: Geometry, one: Geometry, axis: int, outputs: I
     return read.among(met), between.among(columns), straight.among(columns)
 
 
-def _rows(weight: NDArray, axes: tuple[_Reads, ...]) -> Any:
+def _rows(weight: Array, axes: tuple[_Reads, ...]) -> Any:
     """The rows `(C_out, *outputs)` of a convolution's matrix."""
     column, times = np.zeros((1,) * (3 * len(axes)), np.intp), np.ones((1,) * (3 * len(axes)))
     for axis, each in enumerate(axes):
         sample, own = each.spread(axis, len(axes))
         column, times = column * each.n + sample, times * own
     outputs, size = column.shape[: len(axes)], math.prod(each.n for each in axes)
-    # (C_out, outputs, C_in, taps, terms)
-    column, times = (each.reshape(1, math.prod(outputs), 1, weight[0, 0].size, -1) for each in (column, times))
-    values = weight.reshape(len(weight), 1, weight.shape[1], -1, 1) * times
-    column = column + size * np.arange(weight.shape[1]).reshape(1, 1, -1, 1, 1)
+    channels: int = weight.shape[1]
+    shape = (1, math.prod(outputs), 1, weight[0, 0].size, -1)  # (C_out, outputs, C_in, taps, terms)
+    values = weight.reshape(len(weight), 1, channels, -1, 1) * times.reshape(shape)
+    column = column.reshape(shape) + size * np.arange(channels).reshape(1, 1, -1, 1, 1)
     rows, entries = len(weight) * math.prod(outputs), values[0, 0].size
     places = np.broadcast_to(column, values.shape).ravel()
     return scipy.sparse.csr_array(
-        (values.ravel(), places, np.arange(rows + 1) * entries), shape=(rows, weight.shape[1] * size)
+        (values.ravel(), places, np.arange(rows + 1) * entries), shape=(rows, channels * size)
     )

@@ -4,10 +4,10 @@ import math
 from itertools import product as pairs
 
 import numpy as np
-from numpy.typing import NDArray
 
 from .arguments import Shape
 from .convolution import Convolution
+from .dtypes import Array
 from .geometry import Geometry
 
 # Nanoseconds above which the compiled engine composes: its code takes some tenths of a second to load. One channel in
@@ -17,7 +17,7 @@ FEW_CHANNELS = 8  # with as many or more the loop, whose products of channels ar
 _PER_TAP, _PER_SUM, _PER_PRODUCT = 10_000, 2.0, 0.1  # ns in the loop
 
 
-def convolved(a: NDArray, b: NDArray, step_a: Shape, step_b: Shape) -> NDArray:
+def convolved(a: Array, b: Array, step_a: Shape, step_b: Shape) -> Array:
     """All of `a * b` for `a` `(groups, C_out, C, *taps)` and `b` `(groups, C, C_in, *taps)`, in direct sums.
 
     The taps of `a` stand `step_a` apart, those of `b` `step_b`. Integers stay integers and zeros stay zero, which
@@ -31,7 +31,7 @@ def convolved(a: NDArray, b: NDArray, step_a: Shape, step_b: Shape) -> NDArray:
     return _looped(a, b, step_a, step_b)
 
 
-def _looped(a: NDArray, b: NDArray, step_a: Shape, step_b: Shape) -> NDArray:
+def _looped(a: Array, b: Array, step_a: Shape, step_b: Shape) -> Array:
     """Over the taps of the smaller kernel, each time with all taps of the other."""
     # Taps in front, so that channels multiply as matrices.
     outer, inner = (np.moveaxis(each, (1, 2), (-2, -1)) for each in (a, b))
@@ -55,7 +55,7 @@ def _full(ka: Shape, kb: Shape, step_a: Shape, step_b: Shape) -> Shape:
     return tuple((m - 1) * s + (n - 1) * t + 1 for m, s, n, t in zip(ka, step_a, kb, step_b, strict=True))
 
 
-def _compiled(a: NDArray, b: NDArray, step_a: Shape, step_b: Shape) -> NDArray:
+def _compiled(a: Array, b: Array, step_a: Shape, step_b: Shape) -> Array:
     """`b`, with zeros between its taps, as a batch of signals for the direct engine."""
     groups, rows, inside, columns = *a.shape[:3], b.shape[2]
     taps = tuple(range(3, a.ndim))
@@ -72,7 +72,7 @@ def _compiled(a: NDArray, b: NDArray, step_a: Shape, step_b: Shape) -> NDArray:
     return np.moveaxis(full.reshape(columns, groups, rows, *full.shape[2:]), 0, 2)
 
 
-def compose(geometry: Geometry, outer: Convolution, inner: Convolution) -> tuple[Geometry, NDArray]:
+def compose(geometry: Geometry, outer: Convolution, inner: Convolution) -> tuple[Geometry, Array]:
     """The weight of `outer` after `inner` in the geometry that `Geometry.after` made, and the geometry it is for.
 
     A kernel that goes round a periodic axis more than once comes back as long as the axis, in another geometry.
@@ -87,7 +87,7 @@ def compose(geometry: Geometry, outer: Convolution, inner: Convolution) -> tuple
     return geometry, weight.astype(dtype)
 
 
-def composed_taps(geometry: Geometry, outer: Geometry, inner: Geometry, a: NDArray, b: NDArray) -> NDArray:
+def composed_taps(geometry: Geometry, outer: Geometry, inner: Geometry, a: Array, b: Array) -> Array:
     """The taps of `geometry`, that of `outer` after `inner`, from theirs `(groups, C_out, C, *taps)`."""
     steps = (tuple(s * d for s, d in zip(inner.stride, outer.dilation, strict=True)), inner.dilation)
     # On the common grid; a single tap has no spacing.
@@ -98,7 +98,7 @@ def composed_taps(geometry: Geometry, outer: Geometry, inner: Geometry, a: NDArr
     return convolved(a, b, step_a, step_b)
 
 
-def blocks(weight: NDArray, groups: int, coarse: int) -> NDArray:
+def blocks(weight: Array, groups: int, coarse: int) -> Array:
     """`(C_out, C_in/groups, *k)` as `coarse` dense blocks `(coarse, C_out/coarse, C_in/coarse, *k)`."""
     fine = groups // coarse
     parts = weight.reshape(coarse, fine, -1, *weight.shape[1:])
@@ -108,7 +108,7 @@ def blocks(weight: NDArray, groups: int, coarse: int) -> NDArray:
     return dense.reshape(coarse, fine * parts.shape[2], -1, *weight.shape[2:])
 
 
-def folded(geometry: Geometry, weight: NDArray) -> tuple[Geometry, NDArray]:
+def folded(geometry: Geometry, weight: Array) -> tuple[Geometry, Array]:
     """The same operator with taps that read the same sample of a periodic axis added up, where there are such."""
     for axis in range(geometry.ndim):
         n, k, d = geometry.spatial[axis], geometry.kernel[axis], geometry.dilation[axis]
@@ -118,7 +118,7 @@ def folded(geometry: Geometry, weight: NDArray) -> tuple[Geometry, NDArray]:
     return geometry, weight
 
 
-def _folded_axis(geometry: Geometry, weight: NDArray, axis: int, spacing: int) -> tuple[Geometry, NDArray]:
+def _folded_axis(geometry: Geometry, weight: Array, axis: int, spacing: int) -> tuple[Geometry, Array]:
     """One tap for each sample that is read: they stand `spacing` apart, about the middle of the kernel."""
     n, lags = geometry.spatial[axis], geometry.lags(axis)
     taps = n // spacing

@@ -1,16 +1,18 @@
 """Operators made of operators: products, sums, multiples, adjoints, conjugates, other shapes."""
 
+# pyright: reportPrivateUsage=false
+
 import math
 from functools import reduce
 from typing import Any
 
 import numpy as np
 import scipy.sparse
-from numpy.typing import NDArray
 
 from .apply.estimate import Estimate
 from .arguments import Shape
 from .combining import Scalar, combines, joined
+from .dtypes import Array, DType
 from .memory import require_bytes
 from .operator import Operator
 
@@ -23,13 +25,13 @@ class Product(Operator):
         dtype = np.result_type(*(factor.dtype for factor in factors))
         super().__init__(factors[-1].in_shape, factors[0].out_shape, dtype)
 
-    def _forward(self, x: NDArray) -> NDArray:
+    def _forward(self, x: Array) -> Array:
         batch = x.shape[: x.ndim - len(self.in_shape)]
         for factor in reversed(self.factors):
             x = factor._forward(x.reshape(batch + factor.in_shape))
         return x
 
-    def _adjoint_forward(self, y: NDArray) -> NDArray:
+    def _adjoint_forward(self, y: Array) -> Array:
         batch = y.shape[: y.ndim - len(self.out_shape)]
         for factor in self.factors:
             y = factor._adjoint_forward(y.reshape(batch + factor.out_shape))
@@ -94,7 +96,7 @@ class Sum(Operator):
         out_shape = reduce(lambda a, b: joined(a, b, ""), (term.out_shape for term in terms))
         super().__init__(in_shape, out_shape, np.result_type(*(term.dtype for term in terms)))
 
-    def _total(self, results: Any, shape: Shape, dtype: np.dtype) -> NDArray:
+    def _total(self, results: Any, shape: Shape, dtype: DType) -> Array:
         total = None
         for result in results:
             result = result.reshape(shape)
@@ -102,12 +104,12 @@ class Sum(Operator):
         assert total is not None  # a sum has terms
         return total
 
-    def _forward(self, x: NDArray) -> NDArray:
+    def _forward(self, x: Array) -> Array:
         batch = x.shape[: x.ndim - len(self.in_shape)]
         results = (term._forward(x.reshape(batch + term.in_shape)) for term in self.terms)
         return self._total(results, batch + self.out_shape, np.result_type(self.dtype, x.dtype))
 
-    def _adjoint_forward(self, y: NDArray) -> NDArray:
+    def _adjoint_forward(self, y: Array) -> Array:
         batch = y.shape[: y.ndim - len(self.out_shape)]
         results = (term._adjoint_forward(y.reshape(batch + term.out_shape)) for term in self.terms)
         return self._total(results, batch + self.in_shape, np.result_type(self.dtype, y.dtype))
@@ -185,23 +187,23 @@ class Scaled(_Wrapper):
     operator as its matrix. In sums and products with wider operators the number is taken as it was given.
     """
 
-    def __init__(self, operator: Operator, number: Scalar, dtype: np.dtype) -> None:
+    def __init__(self, operator: Operator, number: Scalar, dtype: DType) -> None:
         self.operator, self.number = operator, number
         self.scalar = dtype.type(number) if np.iscomplexobj(number) else np.finfo(dtype).dtype.type(number)
         super().__init__(operator.in_shape, operator.out_shape, dtype)
 
-    def widened(self, dtype: np.dtype) -> "Scaled":
+    def widened(self, dtype: DType) -> "Scaled":
         """The same number times the operator, in a precision that is at least `dtype`."""
         return Scaled(self.operator, self.number, np.result_type(self.dtype, dtype))
 
-    def _times(self, x: NDArray, scalar: Scalar) -> NDArray:
+    def _times(self, x: Array, scalar: Scalar) -> Array:
         dtype = np.result_type(self.dtype, x.dtype)
         return np.multiply(x, np.asarray(scalar, dtype), dtype=dtype)
 
-    def _forward(self, x: NDArray) -> NDArray:
+    def _forward(self, x: Array) -> Array:
         return self._times(self.operator._forward(x), self.scalar)
 
-    def _adjoint_forward(self, y: NDArray) -> NDArray:
+    def _adjoint_forward(self, y: Array) -> Array:
         return self._times(self.operator._adjoint_forward(y), np.conj(self.scalar))
 
     def spread(self, other: Operator) -> Operator:
@@ -214,7 +216,7 @@ class Scaled(_Wrapper):
     def _conjugate(self) -> Operator:
         return Scaled(self.operator.conj(), self.number.conjugate(), self.dtype)
 
-    def _scaled(self, scalar: Scalar, dtype: np.dtype) -> Operator:
+    def _scaled(self, scalar: Scalar, dtype: DType) -> Operator:
         return Scaled(self.operator, scalar * self.number, dtype)
 
     def _csr(self, max_bytes: int | None) -> scipy.sparse.csr_array:
@@ -245,10 +247,10 @@ class Adjoint(_Wrapper):
         row, column = self.operator._widest()
         return column, row
 
-    def _forward(self, x: NDArray) -> NDArray:
+    def _forward(self, x: Array) -> Array:
         return self.operator._adjoint_forward(x)
 
-    def _adjoint_forward(self, y: NDArray) -> NDArray:
+    def _adjoint_forward(self, y: Array) -> Array:
         return self.operator._forward(y)
 
     def _adjoint(self) -> Operator:
@@ -278,10 +280,10 @@ class Conjugate(_Wrapper):
         self.operator = operator
         super().__init__(operator.in_shape, operator.out_shape, operator.dtype)
 
-    def _forward(self, x: NDArray) -> NDArray:
+    def _forward(self, x: Array) -> Array:
         return self.operator._forward(x.conj()).conj()
 
-    def _adjoint_forward(self, y: NDArray) -> NDArray:
+    def _adjoint_forward(self, y: Array) -> Array:
         return self.operator._adjoint_forward(y.conj()).conj()
 
     def _conjugate(self) -> Operator:
@@ -307,11 +309,11 @@ class Reshaped(_Wrapper):
         self.operator = operator
         super().__init__(in_shape, out_shape, operator.dtype)
 
-    def _forward(self, x: NDArray) -> NDArray:
+    def _forward(self, x: Array) -> Array:
         batch = x.shape[: x.ndim - len(self.in_shape)]
         return self.operator._forward(x.reshape(batch + self.operator.in_shape)).reshape(batch + self.out_shape)
 
-    def _adjoint_forward(self, y: NDArray) -> NDArray:
+    def _adjoint_forward(self, y: Array) -> Array:
         batch = y.shape[: y.ndim - len(self.out_shape)]
         return self.operator._adjoint_forward(y.reshape(batch + self.operator.out_shape)).reshape(batch + self.in_shape)
 
@@ -341,7 +343,7 @@ SAMPLED_ROWS = 64
 
 def _multiplied(a: Any, b: Any, max_bytes: int | None) -> Any:
     """`a @ b`, once some of its rows say that it fits into memory."""
-    rows = np.unique(np.linspace(0, a.shape[0] - 1, SAMPLED_ROWS).astype(int))
+    rows = np.unique(np.linspace(0, int(a.shape[0]) - 1, SAMPLED_ROWS).astype(int))
     expected = math.ceil((a[rows] @ b).nnz * a.shape[0] / len(rows))
     _require_entries((a.shape[0], b.shape[1]), expected, np.result_type(a.dtype, b.dtype), max_bytes)
     return a @ b
@@ -353,7 +355,7 @@ def _added(a: Any, b: Any, max_bytes: int | None) -> Any:
     return a + b
 
 
-def _require_entries(shape: tuple[int, int], nnz: int, dtype: np.dtype, max_bytes: int | None) -> None:
+def _require_entries(shape: tuple[int, int], nnz: int, dtype: DType, max_bytes: int | None) -> None:
     require_bytes(
         Estimate.of(shape, nnz, dtype).bytes,
         f"a sparse matrix of shape {shape} with about {nnz} entries",

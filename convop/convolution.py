@@ -6,7 +6,7 @@ from typing import Any, Literal, Self
 
 import numpy as np
 import scipy.sparse
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from .apply import plan
 from .apply.estimate import count, widest
@@ -14,7 +14,7 @@ from .apply.sparse import csr
 from .arguments import as_shape, per_axis
 from .boundary import canonical_pairs
 from .combining import Scalar
-from .dtypes import as_coefficients
+from .dtypes import Array, DType, as_coefficients
 from .errors import GeometryError
 from .geometry import Geometry, mode_padding
 from .operator import Operator
@@ -97,7 +97,7 @@ class Convolution(Operator):
     def of(
         cls,
         geometry: Geometry,
-        weight: NDArray,
+        weight: Array,
         convention: Convention,
         method: str = "auto",
         history: tuple[Any, ...] = (),
@@ -111,7 +111,7 @@ class Convolution(Operator):
         return self
 
     def _setup(
-        self, geometry: Geometry, weight: NDArray, convention: Convention, method: str, history: tuple[Any, ...] = ()
+        self, geometry: Geometry, weight: Array, convention: Convention, method: str, history: tuple[Any, ...] = ()
     ) -> None:
         super().__init__(geometry.in_shape, geometry.out_shape, weight.dtype)
         if weight.shape != geometry.weight_shape:
@@ -120,16 +120,16 @@ class Convolution(Operator):
         self.convention: Convention = convention
         self.method = plan.choose(method, geometry, weight)
         self._engine = plan.METHODS[self.method].engine
-        self._prepared: dict[np.dtype, Any] = {}
+        self._prepared: dict[DType, Any] = {}
         self.history = history
 
     @cached_property
-    def kernel(self) -> NDArray:
+    def kernel(self) -> Array:
         """The kernel as its door takes it, read-only: convolution order, or a layer's weight."""
         kernel = self.weight if self.geometry.lifted else self.weight[0, 0]
         return self._ordered(kernel)
 
-    def _ordered(self, kernel: NDArray) -> NDArray:
+    def _ordered(self, kernel: Array) -> Array:
         """From correlation order to that of `convention`, or back."""
         taps = tuple(range(-self.geometry.ndim, 0))
         return np.flip(kernel, taps) if self.convention == "convolution" else kernel
@@ -181,13 +181,13 @@ class Convolution(Operator):
 
     # Applying.
 
-    def _forward(self, x: NDArray) -> NDArray:
+    def _forward(self, x: Array) -> Array:
         return self._apply("forward", x, self.geometry.channels_in, self.geometry.spatial, self.out_shape)
 
-    def _adjoint_forward(self, y: NDArray) -> NDArray:
+    def _adjoint_forward(self, y: Array) -> Array:
         return self._apply("adjoint", y, self.geometry.channels_out, self.geometry.out_spatial, self.in_shape)
 
-    def _apply(self, direction: str, x: NDArray, channels: int, spatial: tuple[int, ...], target: Any) -> NDArray:
+    def _apply(self, direction: str, x: Array, channels: int, spatial: tuple[int, ...], target: Any) -> Array:
         """Bring `x` to `(batch, channels, *spatial)`, run the engine and bring the result back."""
         batch = x.shape[: x.ndim - len(spatial) - self.geometry.lifted]
         count = math.prod(batch)
@@ -196,14 +196,14 @@ class Convolution(Operator):
             x = np.stack([np.real(x), np.imag(x)])
         dtype = np.result_type(self.dtype, x.dtype)
         signal = np.ascontiguousarray(x, dtype).reshape((count * (1 + apart), channels, *spatial))
-        y = getattr(self._engine, direction)(self._ready(dtype), signal)
+        y: Array = getattr(self._engine, direction)(self._ready(dtype), signal)
         if apart:
             parts = y.reshape((2, *batch, *target))
             y = np.empty(parts.shape[1:], np.result_type(dtype, np.complex64))
             y.real, y.imag = parts
         return y.reshape(batch + target)
 
-    def _ready(self, dtype: np.dtype) -> Any:
+    def _ready(self, dtype: DType) -> Any:
         prepared = self._prepared.get(dtype)
         if prepared is None:
             prepared = self._prepared[dtype] = plan.prepare(self.method, self.geometry, self.weight, dtype)
@@ -220,7 +220,7 @@ class Convolution(Operator):
     def _conjugate(self) -> Operator:
         return Convolution.of(self.geometry, self.weight.conj(), self.convention, self._asked)
 
-    def _scaled(self, scalar: Scalar, dtype: np.dtype) -> Operator:
+    def _scaled(self, scalar: Scalar, dtype: DType) -> Operator:
         weight = np.multiply(self.weight, np.asarray(scalar, dtype), dtype=dtype)
         return Convolution.of(self.geometry, weight, self.convention, self._asked)
 
@@ -265,7 +265,7 @@ class Convolution(Operator):
         return lines
 
 
-def adjoint_weight(weight: NDArray, groups: int) -> NDArray:
+def adjoint_weight(weight: Array, groups: int) -> Array:
     """The weight of the adjoint: conjugated, taps reversed, channels swapped within each group."""
     blocks = weight.reshape(groups, -1, *weight.shape[1:]).swapaxes(1, 2)
     reversed_taps = np.flip(blocks, tuple(range(3, blocks.ndim)))

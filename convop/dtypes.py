@@ -1,16 +1,22 @@
 """The four number types convop computes with, and how arrays come to have one of them."""
 
+from typing import Any
+
 import numpy as np
 import scipy.sparse
 from numpy.typing import ArrayLike, NDArray
 
 from .errors import DTypeError, GeometryError
 
+# In annotations: any numpy array, and any number type of one. What holds only integers or truth values says so.
+Array = NDArray[Any]
+DType = np.dtype[Any]
+
 FLOATING = tuple(np.dtype(name) for name in ("float32", "float64", "complex64", "complex128"))
 _NATIVE = frozenset(FLOATING)
 
 
-def working(dtype: np.dtype, small: np.dtype, what: str) -> np.dtype:
+def working(dtype: DType, small: DType, what: str) -> DType:
     """The type among the four for an array of `dtype`; ints and bools take `small`."""
     if dtype.newbyteorder("=") in _NATIVE:
         return dtype.newbyteorder("=")
@@ -24,7 +30,7 @@ def working(dtype: np.dtype, small: np.dtype, what: str) -> np.dtype:
     )
 
 
-def as_dtype(dtype: object) -> np.dtype:
+def as_dtype(dtype: object) -> DType:
     """One of the four types, from whatever numpy takes as a dtype."""
     try:
         given = np.dtype(dtype)  # pyright: ignore[reportArgumentType, reportCallIssue]
@@ -35,7 +41,7 @@ def as_dtype(dtype: object) -> np.dtype:
     return given.newbyteorder("=")
 
 
-def as_signal(x: ArrayLike, operator_dtype: np.dtype) -> NDArray:
+def as_signal(x: ArrayLike, operator_dtype: DType) -> Array:
     """`x` as a native array of one of the four types; ints and bools take the operator's precision."""
     array = x if type(x) is np.ndarray else _as_array(x, "the signal")
     if array.dtype in _NATIVE and array.dtype.isnative:
@@ -44,7 +50,7 @@ def as_signal(x: ArrayLike, operator_dtype: np.dtype) -> NDArray:
     return array.astype(working(array.dtype, precision, "the signal"))
 
 
-def as_coefficients(values: ArrayLike, what: str) -> NDArray:
+def as_coefficients(values: ArrayLike, what: str) -> Array:
     """A read-only finite copy of `values` in one of the four types; ints and bools become float64."""
     array = _as_array(values, what)
     array = np.array(array, dtype=working(array.dtype, np.dtype(np.float64), what), order="C", copy=True)
@@ -54,7 +60,7 @@ def as_coefficients(values: ArrayLike, what: str) -> NDArray:
     return array
 
 
-def _as_array(values: ArrayLike, what: str) -> NDArray:
+def _as_array(values: ArrayLike, what: str) -> Array:
     if isinstance(values, np.ma.MaskedArray):
         raise DTypeError(f"{what} is a masked array, and an operator has no masked samples; use .filled(0) or Select")
     if scipy.sparse.issparse(values):

@@ -6,16 +6,15 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse
-from numpy.typing import NDArray
 
 from .arguments import Shape, as_shape
 from .combining import combines
 from .composite import Reshaped
-from .dtypes import as_coefficients, as_dtype, working
+from .dtypes import Array, DType, as_coefficients, as_dtype, working
 from .errors import DTypeError, GeometryError, ShapeError
 from .operator import Operator
 
-Function = Callable[[NDArray], Any]
+Function = Callable[[Array], Any]
 
 
 class Matrix(Operator):
@@ -25,10 +24,10 @@ class Matrix(Operator):
         self.matrix = matrix
         super().__init__(in_shape, out_shape, matrix.dtype)
 
-    def _forward(self, x: NDArray) -> NDArray:
+    def _forward(self, x: Array) -> Array:
         return _through_columns(lambda columns: self.matrix @ columns, x, self.in_shape, self.out_shape)
 
-    def _adjoint_forward(self, y: NDArray) -> NDArray:
+    def _adjoint_forward(self, y: Array) -> Array:
         # A^H y = conj(A^T conj(y)), so that A itself is never copied.
         return _through_columns(
             lambda columns: (self.matrix.T @ columns.conj()).conj(), y, self.out_shape, self.in_shape
@@ -60,20 +59,20 @@ class Functions(Operator):
     """An operator known by its action: functions between arrays of its shapes, forward and adjoint."""
 
     def __init__(
-        self, forward: Function, adjoint: Function | None, in_shape: Shape, out_shape: Shape, dtype: np.dtype
+        self, forward: Function, adjoint: Function | None, in_shape: Shape, out_shape: Shape, dtype: DType
     ) -> None:
         self.forward, self.backward = forward, adjoint
         super().__init__(in_shape, out_shape, dtype)
 
-    def _forward(self, x: NDArray) -> NDArray:
+    def _forward(self, x: Array) -> Array:
         return self._each(self.forward, x, self.in_shape, self.out_shape)
 
-    def _adjoint_forward(self, y: NDArray) -> NDArray:
+    def _adjoint_forward(self, y: Array) -> Array:
         if self.backward is None:
             raise GeometryError("the operator was given without an adjoint; pass as_operator(..., adjoint=function)")
         return self._each(self.backward, y, self.out_shape, self.in_shape)
 
-    def _each(self, function: Function, x: NDArray, source: Shape, target: Shape) -> NDArray:
+    def _each(self, function: Function, x: Array, source: Shape, target: Shape) -> Array:
         if x.dtype.kind == "c" and self.dtype.kind != "c":
             # A real operator acts on both parts alike; its functions may know real arrays only.
             return self._each(function, np.real(x), source, target) + 1j * self._each(
@@ -83,7 +82,7 @@ class Functions(Operator):
         results = [self._checked(function(item), target) for item in x.reshape(-1, *source)]
         return np.stack(results).astype(np.result_type(self.dtype, x.dtype), copy=False).reshape(batch + target)
 
-    def _checked(self, result: Any, target: Shape) -> NDArray:
+    def _checked(self, result: Any, target: Shape) -> Array:
         array = np.asarray(result)
         if array.dtype.kind not in "biufc":
             raise DTypeError(f"the function returned {result!r}, needed an array of numbers of shape {target}; mend it")
@@ -116,7 +115,7 @@ class Functions(Operator):
         return f"{name} (known by its action)"
 
 
-def _through_columns(apply: Function, x: NDArray, source: Shape, target: Shape) -> NDArray:
+def _through_columns(apply: Function, x: Array, source: Shape, target: Shape) -> Array:
     """Apply a function of columns to arrays with leading batch axes."""
     batch = x.shape[: x.ndim - len(source)]
     columns = x.reshape(math.prod(batch), math.prod(source)).T
@@ -196,7 +195,8 @@ def as_operator(
 def _own_csr(M: Any) -> scipy.sparse.csr_array:
     if M.ndim != 2:
         raise GeometryError(f"as_operator needs a sparse matrix of 2 axes, got shape {M.shape}")
-    matrix = scipy.sparse.csr_array(M, dtype=working(M.dtype, np.dtype(np.float64), "the matrix"), copy=True)
+    dtype = working(M.dtype, np.dtype(np.float64), "the matrix")
+    matrix: Any = scipy.sparse.csr_array(M, dtype=dtype, copy=True)
     matrix.sum_duplicates()
     if not np.isfinite(matrix.data).all():
         raise GeometryError("the matrix holds NaN or inf, needed finite numbers")
@@ -206,7 +206,7 @@ def _own_csr(M: Any) -> scipy.sparse.csr_array:
 
 def _shapes(shape: tuple[int, int], in_shape: Any, out_shape: Any) -> tuple[Shape, Shape]:
     """Array shapes for a matrix of `shape`: what was asked for, or flat."""
-    shapes = []
+    shapes: list[Shape] = []
     for size, given, what in ((shape[1], in_shape, "in_shape"), (shape[0], out_shape, "out_shape")):
         asked = (size,) if given is None else as_shape(given, what)
         if math.prod(asked) != size:
@@ -255,7 +255,7 @@ class FlatCall:
         self.operator, self.name = operator, name
         self.__name__ = type(operator).__name__
 
-    def __call__(self, x: NDArray) -> Any:
+    def __call__(self, x: Array) -> Any:
         try:
             return getattr(self.operator, self.name)(x.reshape(-1))
         except NotImplementedError as error:

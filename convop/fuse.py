@@ -3,6 +3,8 @@
 A product is one by the rules of `verdict.py`, or because no output sample would differ (`coincidence.py`).
 """
 
+# pyright: reportPrivateUsage=false
+
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice, product
@@ -18,6 +20,7 @@ from .coincidence import coincides, differing
 from .composing import blocks, compose
 from .composite import Scaled
 from .convolution import Convention, Convolution
+from .dtypes import Array
 from .errors import GeometryError
 from .geometry import Geometry
 from .verdict import Verdict, verdicts
@@ -78,7 +81,7 @@ def composed(outer: Convolution, inner: Convolution) -> Convolution | None:
 
 def _geometry(outer: Convolution, inner: Convolution) -> Geometry | None:
     """That of the composed kernel under the inner operator's boundary."""
-    if not (isinstance(outer, Convolution) and isinstance(inner, Convolution) and _composable(outer, inner)):
+    if not _composable(outer, inner):
         return None
     try:
         return outer.geometry.after(inner.geometry, inner.geometry.boundary)
@@ -126,7 +129,7 @@ def add_kernels(a: Convolution, b: Convolution) -> Any:
     return Convolution.of(geometry, weight, a.convention, method)
 
 
-def _embedded(a: Convolution, geometry: Geometry) -> NDArray:
+def _embedded(a: Convolution, geometry: Geometry) -> Array:
     """The weight of `a` among the taps and groups of a larger geometry."""
     dense = blocks(a.weight, a.geometry.groups, geometry.groups)
     weight = np.zeros((*dense.shape[:3], *geometry.kernel), a.dtype)

@@ -281,7 +281,7 @@ class Geometry:
             for ka, s, kb, db in zip(self.kernel, step, inner.kernel, inner.dilation, strict=True)
         ]
         stride = tuple(sa * sb for sa, sb in zip(self.stride, inner.stride, strict=True))
-        padding = []
+        padding: list[tuple[int, int]] = []
         for axis in range(self.ndim):
             before = inner.padding[axis][0] + inner.stride[axis] * self.padding[axis][0]
             last = (self.out_spatial[axis] - 1) * stride[axis] + span[axis] - before
@@ -330,7 +330,7 @@ def _united_boundary(a: Geometry, b: Geometry, axis: int) -> Pair | None:
             return reader.boundary[axis]
     if "periodic" in a.boundary[axis] or "periodic" in b.boundary[axis]:
         return None
-    sides = []
+    sides: list[str] = []
     for side in (0, 1):
         names = {g.boundary[axis][side] for g in (a, b) if g.reads_outside(axis)[side]}
         if len(names) > 1:

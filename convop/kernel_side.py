@@ -12,14 +12,14 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from .apply import plan
 from .apply.estimate import Estimate, index_dtype
 from .apply.extend import extend
 from .arguments import Shape
 from .combining import Scalar
-from .dtypes import as_signal
+from .dtypes import Array, DType, as_signal
 from .errors import GeometryError, ShapeError
 from .geometry import Geometry
 from .memory import require_bytes
@@ -40,7 +40,7 @@ class KernelOperator(Operator):
     def __init__(
         self,
         geometry: Geometry,
-        signal: NDArray,
+        signal: Array,
         batch: Shape,
         in_shape: Shape,
         out_shape: Shape,
@@ -56,7 +56,7 @@ class KernelOperator(Operator):
 
     @classmethod
     def of(
-        cls, g: Geometry, dtype: np.dtype, kernel_shape: Shape, convention: str, asked: str, x: ArrayLike
+        cls, g: Geometry, dtype: DType, kernel_shape: Shape, convention: str, asked: str, x: ArrayLike
     ) -> "KernelOperator":
         """For a convolution's geometry, type, kernel shape, convention and method, and `x` `(*batch, *in_shape)`."""
         array = as_signal(x, dtype)
@@ -81,12 +81,12 @@ class KernelOperator(Operator):
         """The same operator, applied by `method`."""
         return self._with(self.signal, method)
 
-    def _with(self, signal: NDArray, method: str) -> "KernelOperator":
+    def _with(self, signal: Array, method: str) -> "KernelOperator":
         return KernelOperator(self.geometry, signal, self.batch, self.in_shape, self._output, self.convention, method)
 
     # Applying. Kernels come in batches too: they are more output channels of one convolution.
 
-    def _forward(self, x: NDArray) -> NDArray:
+    def _forward(self, x: Array) -> Array:
         g, many, dtype = self.geometry, x.shape[: x.ndim - len(self.in_shape)], np.result_type(self.dtype, x.dtype)
         count, signal = math.prod(many), self.signal.astype(dtype, copy=False)
         weight = self._as_weight(x).reshape(count, g.groups, -1, *g.weight_shape[1:]).swapaxes(0, 1)
@@ -96,7 +96,7 @@ class KernelOperator(Operator):
         y = y.reshape(len(signal), g.groups, count, -1, *g.out_spatial)
         return np.moveaxis(y, 2, 0).reshape(many + self.out_shape)
 
-    def _adjoint_forward(self, y: NDArray) -> NDArray:
+    def _adjoint_forward(self, y: Array) -> Array:
         g, many, dtype = self.geometry, y.shape[: y.ndim - len(self.out_shape)], np.result_type(self.dtype, y.dtype)
         count, samples = math.prod(many), len(self.signal)
         y = y.reshape(count, samples, g.groups, -1, *g.out_spatial).astype(dtype, copy=False)
@@ -106,7 +106,7 @@ class KernelOperator(Operator):
         w = w.reshape(g.groups, count, -1, *g.weight_shape[1:])
         return self._as_kernel(w.swapaxes(0, 1).reshape(many + g.weight_shape)).reshape(many + self.in_shape)
 
-    def _by_taps(self, y: NDArray) -> NDArray:
+    def _by_taps(self, y: Array) -> Array:
         """For each tap, what it reads times `y`: a matrix product for each group."""
         g = self.geometry
         x = self._grouped(y.dtype)
@@ -117,20 +117,20 @@ class KernelOperator(Operator):
             w[(..., *t)] = rows @ read.conj().swapaxes(1, 2)
         return w
 
-    def _by_fft(self, y: NDArray) -> NDArray:
+    def _by_fft(self, y: Array) -> Array:
         """The convolution of the signal with `y` as its kernel; signals of a batch are its input channels."""
         geometry, x = self._gradient(y), self._grouped(y.dtype).conj()
         x = np.ascontiguousarray(x.swapaxes(0, 1)).reshape(x.shape[1], geometry.channels_in, *geometry.spatial)
         w = _run("fft", geometry, y.reshape(geometry.weight_shape), x)
         return w.reshape(x.shape[0], *y.shape[:2], *self.geometry.kernel).transpose(1, 2, 0, *range(3, y.ndim))
 
-    def _grouped(self, dtype: np.dtype) -> NDArray:
+    def _grouped(self, dtype: DType) -> Array:
         """The signal as `(groups, C_in/groups, samples, *extended)`."""
         g = self.geometry
         grouped = self.signal.reshape(len(self.signal), g.groups, -1, *g.spatial)
         return np.moveaxis(grouped, 0, 2).astype(dtype, copy=False)
 
-    def _gradient(self, y: NDArray) -> Geometry:
+    def _gradient(self, y: Array) -> Geometry:
         """The adjoint's geometry for `y` of shape `(groups, outputs, samples, *out)`: taps and outputs exchanged."""
         g, (groups, outputs, samples) = self.geometry, y.shape[:3]
         return Geometry.make(
@@ -138,7 +138,7 @@ class KernelOperator(Operator):
             channels=(groups * outputs, groups * samples), groups=groups, lifted=True,
         )  # fmt: skip
 
-    def _transforms(self, y: NDArray) -> bool:
+    def _transforms(self, y: Array) -> bool:
         """Whether transforms are cheaper than a matrix product for each tap, or asked for."""
         if self.method != "auto":
             return self.method == "fft"
@@ -147,7 +147,7 @@ class KernelOperator(Operator):
         read = g.channels_in * len(self.signal) * math.prod(g.out_spatial) * y.itemsize / 4
         return costs["fft"] * items < costs["direct"] * items + g.taps * (_TAP + _SAMPLE * read)
 
-    def _as_weight(self, k: NDArray) -> NDArray:
+    def _as_weight(self, k: Array) -> Array:
         """Kernels `(..., *in_shape)` as weights in correlation order."""
         return np.flip(k, tuple(range(-self.geometry.ndim, 0))) if self.convention == "convolution" else k
 
@@ -158,7 +158,7 @@ class KernelOperator(Operator):
     def _conjugate(self) -> Operator:
         return self._with(self.signal.conj(), self.method)
 
-    def _scaled(self, scalar: Scalar, dtype: np.dtype) -> Operator:
+    def _scaled(self, scalar: Scalar, dtype: DType) -> Operator:
         return self._with(np.multiply(self.signal, np.asarray(scalar, dtype), dtype=dtype), self.method)
 
     # Matrices.
@@ -203,5 +203,5 @@ class KernelOperator(Operator):
         return f"Convolution by its kernel {'x'.join(map(str, self.geometry.kernel))}"
 
 
-def _run(method: str, geometry: Geometry, weight: NDArray, x: NDArray) -> NDArray:
+def _run(method: str, geometry: Geometry, weight: Array, x: Array) -> Array:
     return plan.METHODS[method].engine.forward(plan.prepare(method, geometry, weight, x.dtype), x)

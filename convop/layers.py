@@ -3,13 +3,13 @@
 from typing import Any, overload
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from .affine import Affine
 from .arguments import Shape, as_int, as_shape, per_axis, per_side
 from .boundary import canonical_pairs
 from .convolution import Convolution
-from .dtypes import as_coefficients
+from .dtypes import Array, as_coefficients
 from .errors import GeometryError, ShapeError
 from .geometry import Geometry, layer_padding, reach
 from .operator import Operator
@@ -173,7 +173,7 @@ def conv_transpose_layer(
 
 def _arguments(
     weight: ArrayLike, in_shape: Any, groups: object, name: str, shape_name: str
-) -> tuple[NDArray, Shape, int]:
+) -> tuple[Array, Shape, int]:
     values, shape = as_coefficients(weight, f"the {name}"), as_shape(in_shape, shape_name)
     if len(shape) < 2 or values.ndim != len(shape) + 1 or 0 in values.shape:
         raise GeometryError(
@@ -184,7 +184,7 @@ def _arguments(
 
 
 def _geometry(
-    weight: NDArray, spatial: Shape, stride: Any, padding: Any, dilation: Any, groups: int, boundary: Any,
+    weight: Array, spatial: Shape, stride: Any, padding: Any, dilation: Any, groups: int, boundary: Any,
     cropping: bool = False,
 ) -> Geometry:  # fmt: skip
     ndim, taps = len(spatial), weight.shape[2:]

@@ -14,10 +14,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.sparse
-from numpy.typing import NDArray
 
 from .arguments import Shape
 from .convolution import Convolution
+from .dtypes import Array, DType
 from .geometry import Geometry
 from .structured.channels import finest_groups, grouped
 from .tap_window import Axis, Ints, Window, best_window, steps, support, windows
@@ -37,13 +37,13 @@ class Nearest(NamedTuple):
 class Entries:
     """The entries that are not zero: their values, channel pair, and output and input index on each axis."""
 
-    value: NDArray  # in double precision
+    value: Array  # in double precision
     channel: Ints
     places: list[tuple[Ints, Ints]]
     matrix: Any
     shapes: tuple[Shape, Shape, int]  # of output and input arrays, and how many of their axes are spatial
     channels: tuple[int, int]
-    dtype: np.dtype
+    dtype: DType
 
     @classmethod
     def of(cls, matrix: Any, target: Shape, source: Shape, ndim: int) -> "Entries":
@@ -62,7 +62,7 @@ class Entries:
         """The entries of the difference to an operator."""
         return Entries.of(self.matrix - operator.tosparse(), *self.shapes)
 
-    def judged(self, off: NDArray, missing: NDArray) -> tuple[float, bool]:
+    def judged(self, off: Array, missing: Array) -> tuple[float, bool]:
         """The residual and whether it is rounding, from what entries are off by; `missing` for those that are zero."""
         size, largest = np.linalg.norm(self.value), np.abs(self.value).max(initial=0)
         distance = math.hypot(float(np.linalg.norm(off)), float(np.linalg.norm(missing)))
@@ -89,7 +89,7 @@ def nearest(entries: Entries, axes: list[Axis], taps: Shape | None, lifted: bool
 def _between(axis: Axis, lags: Ints) -> Ints:
     """The lags that occur; all between them where taps share entries."""
     lags = np.unique(lags) if len(lags) else np.zeros(1, np.int64)
-    return np.arange(lags[0], lags[-1] + 1) if axis.folds else lags
+    return np.arange(int(lags[0]), int(lags[-1]) + 1) if axis.folds else lags
 
 
 # Taps with entries of their own: means.
@@ -116,7 +116,7 @@ def _averaged(entries: Entries, axes: list[Axis], taps: Shape | None, lifted: bo
     return Nearest(operator, *entries.judged(entries.value - mean[tap], missing))
 
 
-def _means(value: NDArray, group: Ints, groups: int) -> tuple[NDArray, Ints]:
+def _means(value: Array, group: Ints, groups: int) -> tuple[Array, Ints]:
     """The mean of each group, without rounding where all its values are equal, and its size."""
     present = np.bincount(group, minlength=groups)
     reference = np.empty(groups, value.dtype)
@@ -163,7 +163,7 @@ def _least_squares(entries: Entries, axes: list[Axis], lags: list[Ints], taps: S
 
 
 def _in_window(
-    entries: Entries, axes: list[Axis], window: Window, lifted: bool, kernel: NDArray | None = None
+    entries: Entries, axes: list[Axis], window: Window, lifted: bool, kernel: Array | None = None
 ) -> Nearest:
     """The nearest convolution with its taps in a window; `kernel` is that of least squares if it is known."""
     own = [np.arange(first, first + size) for first, size in window]
@@ -177,11 +177,11 @@ def _in_window(
     return Nearest(operator, *entries.judged(off.value, np.zeros(0)))
 
 
-def _fit(entries: Entries, axes: list[Axis], lags: Sequence[Ints]) -> tuple[NDArray, list[NDArray]]:
+def _fit(entries: Entries, axes: list[Axis], lags: Sequence[Ints]) -> tuple[Array, list[Array]]:
     """Kernel values `(C_out * C_in, *lags)` of the nearest convolution, and the squared norm of each axis' taps."""
     pairs_met = (i * axis.n + j for axis, (i, j) in zip(axes, entries.places, strict=True))
     value, keys = entries.value[:, None], [entries.channel, *pairs_met]
-    norms: list[NDArray] = []
+    norms: list[Array] = []
     for axis, own in zip(reversed(axes), reversed(lags), strict=True):
         pairs, design = axis.design(own)
         *keys, pair = keys
@@ -195,7 +195,7 @@ def _fit(entries: Entries, axes: list[Axis], lags: Sequence[Ints]) -> tuple[NDAr
     return total.reshape(-1, *map(len, lags)), norms
 
 
-def _projected(value: NDArray, keys: list[Ints], pair: Ints, pairs: Ints, design: Any) -> tuple[NDArray, list[Ints]]:
+def _projected(value: Array, keys: list[Ints], pair: Ints, pairs: Ints, design: Any) -> tuple[Array, list[Ints]]:
     """Inner products with the taps of an axis: `(entries, q)` to `(groups, lags, q)`, a group for each of the keys."""
     found = np.minimum(np.searchsorted(pairs, pair), max(len(pairs) - 1, 0))
     kept = np.flatnonzero(pairs[found] == pair) if len(pairs) else np.zeros(0, np.int64)
@@ -207,7 +207,7 @@ def _projected(value: NDArray, keys: list[Ints], pair: Ints, pairs: Ints, design
     return (gather @ value).reshape(count, taps, value.shape[1]), distinct
 
 
-def _solved(gram: scipy.sparse.csr_array, value: NDArray) -> NDArray:
+def _solved(gram: scipy.sparse.csr_array, value: Array) -> Array:
     """The Gram matrix's pseudoinverse along axis 1: a division where the taps are orthogonal."""
     diagonal = gram.diagonal()
     if gram.nnz == np.count_nonzero(diagonal):
@@ -220,13 +220,13 @@ def _solved(gram: scipy.sparse.csr_array, value: NDArray) -> NDArray:
     return np.moveaxis(solved.reshape(len(power), len(value), value.shape[2]), 0, 1)
 
 
-def _without_rounding(kernel: NDArray) -> NDArray:
+def _without_rounding(kernel: Array) -> Array:
     """Taps that are rounding beside the largest are zero."""
     size = np.abs(kernel)
     return np.where(size <= 16 * np.finfo(float).eps * size.max(initial=0), 0, kernel)
 
 
-def _convolution(kernel: NDArray, entries: Entries, axes: list[Axis], window: Window, lifted: bool) -> Convolution:
+def _convolution(kernel: Array, entries: Entries, axes: list[Axis], window: Window, lifted: bool) -> Convolution:
     """The convolution whose tap `t` reads at lag `first + t`."""
     weight = kernel.reshape(*entries.channels, *kernel.shape[1:])
     groups = finest_groups((weight != 0).any(axis=tuple(range(2, weight.ndim))))

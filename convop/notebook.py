@@ -14,6 +14,7 @@ from .blocks import Blocks
 from .combining import combines
 from .composite import Product, Sum
 from .convolution import Convolution
+from .dtypes import Array
 from .operator import Operator
 from .selection import Diagonal
 
@@ -21,7 +22,7 @@ MOST = 4  # thumbnails
 LINES = 12
 SAMPLES = 64  # of a thumbnail along a side
 SIDE = 72  # of it on the screen, in pixels
-BLUE, WHITE, RED = np.array([[5, 48, 97], [247, 247, 247], [103, 0, 31]], float)
+BLUE, WHITE, RED = (np.array(rgb, float) for rgb in ((5, 48, 97), (247, 247, 247), (103, 0, 31)))
 
 
 @combines("html")
@@ -38,7 +39,7 @@ def page(A: Operator) -> str:
     )
 
 
-def _pictures(A: Operator) -> Iterator[NDArray]:
+def _pictures(A: Operator) -> Iterator[Array]:
     """The kernels in an operator on two axes: of more axes the middle, of layers the first input channel."""
     if isinstance(A, Convolution):
         kernel, space = A.kernel, min(A.geometry.ndim, 2)
@@ -63,7 +64,7 @@ def _parts(A: Operator) -> tuple[Operator, ...]:
     return (one,) if isinstance(one, Operator) else ()
 
 
-def _image(taps: NDArray) -> str:
+def _image(taps: Array) -> str:
     """A kernel as an image in the page, a square for each tap."""
     rows, columns = taps.shape
     high, wide = (max(8, round(SIDE * n / max(rows, columns))) for n in (rows, columns))
@@ -75,14 +76,14 @@ def _image(taps: NDArray) -> str:
     )
 
 
-def _thinned(taps: NDArray) -> NDArray:
+def _thinned(taps: Array) -> Array:
     """Every so many taps of a large kernel."""
     return taps[tuple(slice(None, None, -(-n // SAMPLES)) for n in taps.shape)]
 
 
-def colours(taps: NDArray) -> NDArray[np.uint8]:
+def colours(taps: Array) -> NDArray[np.uint8]:
     """White for zero, red above and blue below; complex taps by their modulus."""
-    values = np.abs(taps) if np.iscomplexobj(taps) else taps.astype(np.float64)
+    values: Array = np.abs(taps) if taps.dtype.kind == "c" else taps.astype(np.float64)
     share = (values / (float(np.abs(values).max(initial=0)) or 1.0))[..., None]
     return np.rint(WHITE + np.abs(share) * np.where(share > 0, RED - WHITE, BLUE - WHITE)).astype(np.uint8)
 

@@ -1,5 +1,7 @@
 """In which order to multiply a chain of sparse matrices: the classic dynamic programme with estimated entries."""
 
+# pyright: reportPrivateUsage=false
+
 import math
 from dataclasses import dataclass
 from functools import reduce
@@ -8,7 +10,7 @@ from typing import Any, Literal
 
 import scipy.sparse
 
-from .arguments import is_one_of
+from .arguments import is_one_of, is_tuple_or_list
 from .convolution import Convolution
 from .errors import GeometryError, ShapeError
 from .foreign import as_operator
@@ -48,7 +50,7 @@ class Order:
 
     def tosparse(self, format: str = "csr") -> Any:
         """The product as a canonical sparse array, multiplied in this order."""
-        matrix = scipy.sparse.csr_array(self._multiplied(self.tree))
+        matrix: Any = scipy.sparse.csr_array(self._multiplied(self.tree))
         matrix.sum_duplicates()
         return matrix.asformat(format)
 
@@ -109,7 +111,7 @@ def optimal_order(chain: Any, by: Literal["flops", "nnz"] = "flops") -> Order:
     >>> convop.optimal_order([few, wide, wide]).tree
     ((0, 1), 2)
     """
-    if not isinstance(chain, (tuple, list)):
+    if not is_tuple_or_list(chain):
         raise GeometryError(f"optimal_order takes a list of operators, [A, B, C] for A @ B @ C, got {chain!r}")
     operators = tuple(as_operator(each) for each in chain)
     _require_chain(operators, by)

@@ -1,14 +1,15 @@
 """Part of a convolution: some of its outputs, computed from the samples that they read and no others."""
 
+# pyright: reportPrivateUsage=false
+
 from collections.abc import Mapping
 
 import numpy as np
-from numpy.typing import NDArray
 
 from .apply.within import add_back, read
 from .composite import Scaled
 from .convolution import Convolution
-from .dtypes import as_signal
+from .dtypes import Array, as_signal
 from .errors import GeometryError
 from .operator import Operator
 from .window import window
@@ -37,7 +38,7 @@ class Part:
         self.operator = Convolution.of(left, A.weight, A.convention, A._asked)
         self._from_last = A.geometry.ndim
 
-    def forward(self, x: NDArray) -> NDArray:
+    def forward(self, x: Array) -> Array:
         """The outputs, from `x` that holds along these axes the samples of its windows."""
         x = as_signal(x, self.operator.dtype)
         # What stands outside is made at the operator's precision, as the whole operator makes it.
@@ -46,7 +47,7 @@ class Part:
             x = read(each, x, axis - self._from_last)
         return self.operator(x)
 
-    def adjoint(self, y: NDArray) -> NDArray:
+    def adjoint(self, y: Array) -> Array:
         """The adjoint of `forward`: what these outputs give to the samples that they read."""
         x = self.operator.H(y)
         for axis, each in reversed(self.windows.items()):

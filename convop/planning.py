@@ -1,12 +1,14 @@
 """Which method applies each convolution of an operator, what every method was predicted to take, and why."""
 
+# pyright: reportPrivateUsage=false
+
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from .apply import machine, measuring
 from .apply import plan as table
-from .arguments import as_flag
+from .arguments import as_flag, is_tuple_or_list
 from .convolution import Convolution
 from .foreign import as_operator
 from .operator import Operator
@@ -107,7 +109,7 @@ def _convolutions(part: Any) -> Iterator[Convolution]:
         elif isinstance(part, Operator):
             for inner in part._recipe()[1:]:
                 look(inner)
-        elif isinstance(part, tuple | list):
+        elif is_tuple_or_list(part):
             for inner in part:
                 look(inner)
 

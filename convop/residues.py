@@ -11,6 +11,8 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from .dtypes import Array
+
 MANTISSA = 53
 LARGEST, SMALLEST = 20, 10  # binary digits of the primes
 
@@ -34,13 +36,13 @@ def _primes(size: int) -> Iterator[int]:
     return (p for p in range(2**size - 1, 2, -2) if all(p % q for q in range(3, math.isqrt(p) + 1, 2)))
 
 
-def reduced(values: NDArray, prime: int) -> NDArray:
+def reduced(values: Array, prime: int) -> Array:
     """Integers, held as floats, modulo a prime."""
     parts = np.ascontiguousarray(values).view(np.float64)
     return np.mod(parts, prime).view(values.dtype)
 
 
-def residues(values: NDArray, prime: int) -> NDArray:
+def residues(values: Array, prime: int) -> Array:
     """Each value modulo a prime; a negative power of two is the inverse of a power of two there."""
     wide = np.ascontiguousarray(values, np.result_type(values.dtype, np.float64))
     mantissa, exponent = _integers(wide)
@@ -50,7 +52,7 @@ def residues(values: NDArray, prime: int) -> NDArray:
     return parts.astype(np.float64).view(wide.dtype)
 
 
-def digits(values: NDArray) -> float:
+def digits(values: Array) -> float:
     """The binary digits that a sum of all the values has, at most, each taken as an integer of one common unit."""
     wide = np.ascontiguousarray(values, np.result_type(values.dtype, np.float64))
     mantissa, exponent = _integers(wide)
@@ -63,7 +65,7 @@ def digits(values: NDArray) -> float:
     return float(largest - unit + math.log2(mantissa.size) + 1)
 
 
-def _integers(wide: NDArray) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _integers(wide: Array) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Floats, or parts of complex ones, as integers and the powers of two they are multiplied by."""
     mantissa, exponent = np.frexp(wide.view(np.float64))
     return np.ldexp(mantissa, MANTISSA).astype(np.int64), exponent.astype(np.int64) - MANTISSA

@@ -15,7 +15,7 @@ from .apply.extend import extend, fold
 from .apply.sparse import csr
 from .arguments import Shape, as_shape, per_axis, per_side
 from .combining import Scalar
-from .dtypes import as_coefficients, as_dtype
+from .dtypes import Array, DType, as_coefficients, as_dtype
 from .errors import GeometryError
 from .geometry import Geometry
 from .memory import require_bytes
@@ -47,10 +47,10 @@ class Diagonal(Operator):
         shape = as_shape(self.array.shape, "the diagonal's shape")
         super().__init__(shape, shape, self.array.dtype)
 
-    def _forward(self, x: NDArray) -> NDArray:
+    def _forward(self, x: Array) -> Array:
         return self.array * x
 
-    def _adjoint_forward(self, y: NDArray) -> NDArray:
+    def _adjoint_forward(self, y: Array) -> Array:
         return self.array.conj() * y
 
     def _adjoint(self) -> Operator:
@@ -59,7 +59,7 @@ class Diagonal(Operator):
     def _conjugate(self) -> Operator:
         return Diagonal(self.array.conj())
 
-    def _scaled(self, scalar: Scalar, dtype: np.dtype) -> Operator:
+    def _scaled(self, scalar: Scalar, dtype: DType) -> Operator:
         return Diagonal(np.multiply(self.array, np.asarray(scalar, dtype), dtype=dtype))
 
     def _csr(self, max_bytes: int | None) -> scipy.sparse.csr_array:
@@ -131,23 +131,23 @@ class Select(Operator):
         self._setup(shape, chosen, as_dtype(dtype))
 
     @classmethod
-    def of(cls, in_shape: Shape, samples: NDArray[np.intp], dtype: np.dtype) -> Self:
+    def of(cls, in_shape: Shape, samples: NDArray[np.intp], dtype: DType) -> Self:
         """From the numbers of the samples in the flat array, in the shape of the output."""
         self = cls.__new__(cls)
         self._setup(in_shape, samples, dtype)
         return self
 
-    def _setup(self, in_shape: Shape, samples: NDArray[np.intp], dtype: np.dtype) -> None:
+    def _setup(self, in_shape: Shape, samples: NDArray[np.intp], dtype: DType) -> None:
         self.samples = samples.ravel()
         self.samples.setflags(write=False)
         super().__init__(in_shape, samples.shape, dtype)
 
-    def _forward(self, x: NDArray) -> NDArray:
+    def _forward(self, x: Array) -> Array:
         batch = x.shape[: x.ndim - len(self.in_shape)]
         chosen = x.reshape((*batch, self.shape[1]))[..., self.samples]
         return chosen.astype(np.result_type(self.dtype, x.dtype), copy=False).reshape(batch + self.out_shape)
 
-    def _adjoint_forward(self, y: NDArray) -> NDArray:
+    def _adjoint_forward(self, y: Array) -> Array:
         batch = y.shape[: y.ndim - len(self.out_shape)]
         x = np.zeros((*batch, self.shape[1]), np.result_type(self.dtype, y.dtype))
         x[..., self.samples] = y.reshape((*batch, self.shape[0]))
@@ -177,7 +177,7 @@ class _Copies(Operator):
     geometry: Geometry
 
     @abc.abstractmethod
-    def _weight(self) -> NDArray:
+    def _weight(self) -> Array:
         """The weight with which the geometry makes the same matrix."""
 
     def _conjugate(self) -> Operator:
@@ -224,13 +224,13 @@ class Extend(_Copies):
         self.geometry = Geometry.make(shape, 1, padding=per_side(widths, len(shape), "widths"), boundary=boundary)
         super().__init__(shape, self.geometry.extended, as_dtype(dtype))
 
-    def _forward(self, x: NDArray) -> NDArray:
+    def _forward(self, x: Array) -> Array:
         return extend(self.geometry, x.astype(np.result_type(self.dtype, x.dtype)))
 
-    def _adjoint_forward(self, y: NDArray) -> NDArray:
+    def _adjoint_forward(self, y: Array) -> Array:
         return fold(self.geometry, y.astype(np.result_type(self.dtype, y.dtype)))
 
-    def _weight(self) -> NDArray:
+    def _weight(self) -> Array:
         return np.ones(self.geometry.weight_shape, self.dtype)
 
     def _recipe(self) -> tuple[Any, ...]:
@@ -290,13 +290,13 @@ class Unfold(_Copies):
     def _taps(self) -> list[tuple[Any, ...]]:
         return [self.geometry.tap(t) for t in itertools.product(*map(range, self.geometry.kernel))]
 
-    def _forward(self, x: NDArray) -> NDArray:
+    def _forward(self, x: Array) -> Array:
         g = self.geometry
         extended = extend(g, x.astype(np.result_type(self.dtype, x.dtype), copy=False))
         patches = np.stack([extended[(..., *tap)] for tap in self._taps()], axis=-g.ndim - 1)
         return patches.reshape(x.shape[: -g.ndim - 1] + self.out_shape)
 
-    def _adjoint_forward(self, y: NDArray) -> NDArray:
+    def _adjoint_forward(self, y: Array) -> Array:
         g, batch = self.geometry, y.shape[:-2]
         patches = y.reshape((*batch, g.channels_in, g.taps, *g.out_spatial))
         extended = np.zeros((*batch, g.channels_in, *g.extended), np.result_type(self.dtype, y.dtype))
@@ -304,7 +304,7 @@ class Unfold(_Copies):
             extended[(..., *tap)] += patches[(..., number, *(slice(None),) * g.ndim)]
         return fold(g, extended)
 
-    def _weight(self) -> NDArray:
+    def _weight(self) -> Array:
         """One filter for each sample of a patch: the unit arrays."""
         g = self.geometry
         units = np.eye(g.taps, dtype=self.dtype).reshape(g.taps, 1, *g.kernel)
@@ -316,6 +316,6 @@ class Unfold(_Copies):
         return _unfold, g, self.dtype
 
 
-def _unfold(geometry: Geometry, dtype: np.dtype) -> Unfold:
+def _unfold(geometry: Geometry, dtype: DType) -> Unfold:
     padding = tuple((before, max(after, 0)) for before, after in geometry.padding)
     return Unfold(geometry.in_shape, geometry.kernel, geometry.stride, padding, geometry.dilation, dtype)

@@ -1,5 +1,7 @@
 """How large a matrix would be."""
 
+# pyright: reportPrivateUsage=false
+
 from typing import Any
 
 from .apply.estimate import Estimate

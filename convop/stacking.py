@@ -195,7 +195,7 @@ def multiply_blocks(a: Blocks, b: Blocks) -> Any:
     """Block by block, where every block is used once, or where all products become one operator."""
     if a.columns.shapes != b.rows.shapes:
         return NotImplemented
-    in_row = defaultdict(list)
+    in_row: defaultdict[int, list[tuple[int, Operator]]] = defaultdict(list)
     for row, column, right in b.blocks:
         in_row[row].append((column, right))
     factors = [(row, column, left, right) for row, inner, left in a.blocks for column, right in in_row[inner]]

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from .arguments import Shape
 from .boundary import NEEDS_TWO_SAMPLES, Pair
+from .dtypes import Array
 from .geometry import Geometry
 
 Ints = NDArray[np.int64]
@@ -84,12 +85,13 @@ class Axis:
         weights = np.concatenate([np.ones(self.n), outside.weight.ravel()])
         extension = scipy.sparse.csr_array((weights, (rows, columns)), shape=(before + self.n + after, self.n))
         read = scipy.sparse.coo_array(extension[position + before])
-        lag, i = np.divmod(read.row.astype(np.int64), self.m)
-        pairs, row = np.unique(i * self.n + read.col, return_inverse=True)
+        reader, column = (each.astype(np.int64) for each in read.coords)
+        lag, i = np.divmod(reader, self.m)
+        pairs, row = np.unique(i * self.n + column, return_inverse=True)
         return pairs, scipy.sparse.csr_array((read.data, (row, lag)), shape=(len(pairs), len(lags)))
 
 
-def windows(axes: list[Axis], found: list[Ints], lags: list[Ints], energy: NDArray, taps: Shape) -> Iterator[Window]:
+def windows(axes: list[Axis], found: list[Ints], lags: list[Ints], energy: Array, taps: Shape) -> Iterator[Window]:
     """Windows worth trying: the one with most energy, the usual one, and all of them where they are few.
 
     Taps that do the same as others may share their energy with them, so that the first need not be the best.
@@ -123,9 +125,11 @@ def support(axis: Axis, met: Ints) -> tuple[int, int]:
     return int(turned[np.argmin(np.abs(turned - usual))]), taps
 
 
-def best_window(axes: list[Axis], lags: list[Ints], energy: NDArray, taps: Shape) -> Window:
+def best_window(axes: list[Axis], lags: list[Ints], energy: Array, taps: Shape) -> Window:
     """The window of `taps` lags in which there is most energy; of equal ones the most usual."""
-    starts, lengths, places = [], [], []
+    starts: list[Ints] = []
+    places: list[Ints] = []
+    lengths: list[int] = []
     for axis, own, size in zip(axes, lags, taps, strict=True):
         first = _starts(axis, own, size)
         starts.append(first)
@@ -152,7 +156,7 @@ def _starts(axis: Axis, lags: Ints, size: int) -> Ints:
     return np.arange(max(min(low, usual), least - size + 1), min(max(high, usual), most) + 1)
 
 
-def _sums_ahead(values: NDArray, axis: int, size: int, around: bool) -> NDArray:
+def _sums_ahead(values: Array, axis: int, size: int, around: bool) -> Array:
     """At each place the sum of `size` values from there on, round the end or as far as there are so many."""
     parts = [np.zeros_like(values.take([0], axis)), values]
     total = np.concatenate([*parts, *([values.take(range(size - 1), axis)] if around else [])], axis).cumsum(axis)

@@ -112,7 +112,7 @@ def _flips(inner: Convolution, axis: int) -> bool:
     """Whether the kernel equals its reverse along `axis`, zero taps at its ends left out."""
     others = tuple(i for i in range(inner.weight.ndim) if i != axis + 2)
     taps = np.flatnonzero((inner.weight != 0).any(axis=others))
-    part = inner.weight.take(np.arange(taps[0], taps[-1] + 1), axis + 2) if len(taps) else inner.weight
+    part = inner.weight.take(np.arange(int(taps[0]), int(taps[-1]) + 1), axis + 2) if len(taps) else inner.weight
     return np.array_equal(part, np.flip(part, axis + 2))
 
 

@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).parents[1] / "convop"
 
 FLOORS = (
     # words
-    (("errors",), ("_optional", "arguments", "dtypes", "memory", "residues")),
+    (("errors",), ("_optional", "arguments", "dtypes", "memory"), ("residues",)),
     # where
     (("boundary",), ("geometry",), ("window",)),
     # arrays

@@ -8,6 +8,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from ..dtypes import Array
 from ..geometry import Extension
 from . import threads
 
@@ -60,9 +61,9 @@ class Blocking:
     """A correlation along `axes` with a real `weight` of shape `(groups, C_out, C_in, *taps)`."""
 
     axes: tuple[Axis, ...]
-    weight: NDArray
+    weight: Array
 
-    def run(self, x: NDArray, y: NDArray) -> None:
+    def run(self, x: Array, y: Array) -> None:
         """Correlate `x`, `(batch, groups * C_in, *sizes)`, into `y`, `(batch, groups * C_out, *target_sizes)`."""
         from . import correlate
 
@@ -167,7 +168,7 @@ class Blocking:
         tables = self._lines(), edges, sizes, self._starts(), self._targets(), self._slots, offsets, columns, weight
         return (*tables, self._padded_weight()) if self._by_four else tables
 
-    def _lines(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray]:
+    def _lines(self) -> tuple[NDArray[np.int64], NDArray[np.int64], Array]:
         """For every extended line, `start[line]` to `start[line + 1]`: the lines of the array it is a sum of."""
         outer, row, column = self._split
         position, source, factor = np.zeros(1, np.int64), np.zeros(1, np.int64), np.ones(1, np.int64)
@@ -200,7 +201,7 @@ class Blocking:
         first = np.array([row.target * column.target_size + column.target])
         return _sums([*(place * p for place, p in zip(places, pitches, strict=True)), first])
 
-    def _padded_weight(self) -> NDArray:
+    def _padded_weight(self) -> Array:
         """The weight as `(groups, C_out, C_in, planes, rows, columns)` with zeros up to a multiple of eight columns."""
         _, row, column = self._split
         shape = *self.weight.shape[:3], self._planes, row.taps

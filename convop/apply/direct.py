@@ -14,6 +14,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from ..dtypes import Array
 from ..geometry import Geometry
 from . import complexity
 from .blocking import Axis, Blocking
@@ -26,7 +27,7 @@ def applies(geometry: Geometry) -> bool:
     return True
 
 
-def prepare(geometry: Geometry, weight: NDArray) -> "Prepared":
+def prepare(geometry: Geometry, weight: Array) -> "Prepared":
     grouped = weight.reshape(geometry.groups, -1, *geometry.weight_shape[1:])
     if np.iscomplexobj(grouped):
         grouped = complexity.real_weight(grouped)
@@ -38,7 +39,7 @@ class Prepared:
     """A geometry with its weight as `(groups, C_out/groups, C_in/groups, *kernel)` of reals."""
 
     geometry: Geometry
-    weight: NDArray
+    weight: Array
 
     @cached_property
     def forward(self) -> Blocking:
@@ -86,7 +87,7 @@ class Region:
         channels = swapped.shape[0] * swapped.shape[1]
         return cls(ranges, tuple(parts), channels, all(map(len, met)) and residues == met)
 
-    def correlate(self, y: NDArray) -> NDArray:
+    def correlate(self, y: Array) -> Array:
         """`y` of shape `(batch, channels, *out_spatial)`, real, to `(batch, channels, *ranges)`."""
         shape = (len(y), self.channels, *(stop - start for start, stop in self.ranges))
         u = (np.empty if self.complete else np.zeros)(shape, y.dtype)
@@ -95,7 +96,7 @@ class Region:
         return u
 
 
-def forward(prepared: Prepared, x: NDArray) -> NDArray:
+def forward(prepared: Prepared, x: Array) -> Array:
     """`x` of shape `(batch, C_in, *spatial)` to `(batch, C_out, *out_spatial)`."""
     groups, c_out = prepared.weight.shape[:2]
     y = np.empty((len(x), groups * c_out, *prepared.geometry.out_spatial), prepared.weight.dtype)
@@ -103,7 +104,7 @@ def forward(prepared: Prepared, x: NDArray) -> NDArray:
     return complexity.join(y, x.dtype)
 
 
-def adjoint(prepared: Prepared, y: NDArray) -> NDArray:
+def adjoint(prepared: Prepared, y: Array) -> Array:
     """`y` of shape `(batch, C_out, *out_spatial)` to `(batch, C_in, *spatial)`."""
     parts = complexity.split(y)
     x = prepared.inside.correlate(parts)

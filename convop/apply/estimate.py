@@ -9,6 +9,7 @@ import scipy.sparse
 from numpy.typing import NDArray
 
 from ..arguments import is_one_of
+from ..dtypes import Array, DType
 from ..errors import GeometryError
 from ..geometry import Geometry
 from ..memory import human
@@ -28,14 +29,12 @@ class Estimate:
     format: str
     nnz: int
     bytes: int
-    index_dtype: np.dtype
-    dtype: np.dtype
+    index_dtype: DType
+    dtype: DType
     exact: bool
 
     @classmethod
-    def of(
-        cls, shape: tuple[int, int], nnz: int, dtype: np.dtype, format: str = "csr", exact: bool = True
-    ) -> "Estimate":
+    def of(cls, shape: tuple[int, int], nnz: int, dtype: DType, format: str = "csr", exact: bool = True) -> "Estimate":
         """The size of a matrix with `nnz` entries in one of `FORMATS`."""
         if not is_one_of(format, FORMATS):
             raise GeometryError(f"estimate knows the formats {', '.join(FORMATS)}, got {format!r}")
@@ -53,7 +52,7 @@ class Estimate:
         )
 
 
-def index_dtype(shape: tuple[int, int], nnz: int) -> np.dtype:
+def index_dtype(shape: tuple[int, int], nnz: int) -> DType:
     """int64 only where int32 cannot count the rows, columns or entries."""
     return np.dtype(np.int32 if max(*shape, nnz) <= np.iinfo(np.int32).max else np.int64)
 
@@ -68,7 +67,7 @@ def with_small_indices(matrix: scipy.sparse.csr_array) -> scipy.sparse.csr_array
     return scipy.sparse.csr_array(parts, shape=(rows, columns))
 
 
-def count(geometry: Geometry, weight: NDArray) -> int:
+def count(geometry: Geometry, weight: Array) -> int:
     """The entries of the matrix: samples that an output reads through taps whose weight is not zero."""
     support = weight != 0
     if not any(_merges(geometry, axis) for axis in range(geometry.ndim)):

@@ -3,26 +3,26 @@
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ..dtypes import Array
 from ..geometry import Extension, Geometry
 
 
-def extend(geometry: Geometry, x: NDArray, axes: Sequence[int] | None = None) -> NDArray:
+def extend(geometry: Geometry, x: Array, axes: Sequence[int] | None = None) -> Array:
     """`x` of shape `(..., *spatial)` extended along `axes` (all by default) to `geometry.extended`."""
     for axis in range(geometry.ndim) if axes is None else axes:
         x = _extend_axis(geometry, x, axis)
     return x
 
 
-def fold(geometry: Geometry, u: NDArray, axes: Sequence[int] | None = None) -> NDArray:
+def fold(geometry: Geometry, u: Array, axes: Sequence[int] | None = None) -> Array:
     """The adjoint of `extend`: every sample outside is added to the samples it was made from."""
     for axis in reversed(range(geometry.ndim) if axes is None else axes):
         u = _fold_axis(geometry, u, axis)
     return u
 
 
-def fold_onto(geometry: Geometry, u: NDArray, axis: int, start: int, x: NDArray) -> None:
+def fold_onto(geometry: Geometry, u: Array, axis: int, start: int, x: Array) -> None:
     """Add to `x` what a slab outside of `axis` comes to: it starts there at extended position `start`.
 
     On the axes before it holds the array's own samples, on those that follow every extended one.
@@ -53,12 +53,12 @@ def combine(extension: Extension, add: Callable[[int, int, int], None]) -> None:
                 add(position, index, weight)
 
 
-def weighted(x: NDArray, weight: int) -> NDArray:
+def weighted(x: Array, weight: int) -> Array:
     """`x` times an integer, in its own type."""
     return x if weight == 1 else x * x.dtype.type(weight)
 
 
-def placed(x: NDArray, at: int, size: int, ours: slice, theirs: slice, outside: Extension) -> NDArray:
+def placed(x: Array, at: int, size: int, ours: slice, theirs: slice, outside: Extension) -> Array:
     """`x` along its axis `at` as an axis of `size`: its own samples `theirs` at `ours`, and what stands outside."""
     result, source, target = _resized(x, at, size)
     target[ours] = source[theirs]
@@ -70,7 +70,7 @@ def placed(x: NDArray, at: int, size: int, ours: slice, theirs: slice, outside: 
     return result
 
 
-def added_back(u: NDArray, at: int, size: int, ours: slice, theirs: slice, outside: Extension) -> NDArray:
+def added_back(u: Array, at: int, size: int, ours: slice, theirs: slice, outside: Extension) -> Array:
     """The adjoint of `placed`, to an axis of `size`."""
     result, source, target = _resized(u, at, size)
     target[theirs] = source[ours]
@@ -82,7 +82,7 @@ def added_back(u: NDArray, at: int, size: int, ours: slice, theirs: slice, outsi
     return result
 
 
-def upsampled(geometry: Geometry, y: NDArray) -> NDArray:
+def upsampled(geometry: Geometry, y: Array) -> Array:
     """`y` of shape `(..., *out_spatial)` with zeros where stride 1 would have outputs between its own."""
     if all(s == 1 for s in geometry.stride):
         return y
@@ -91,7 +91,7 @@ def upsampled(geometry: Geometry, y: NDArray) -> NDArray:
     return z
 
 
-def _resized(x: NDArray, at: int, size: int) -> tuple[NDArray, NDArray, NDArray]:
+def _resized(x: Array, at: int, size: int) -> tuple[Array, Array, Array]:
     """Zeros like `x` with `size` samples along axis `at`; and views of `x` and of them with that axis first."""
     shape = list(x.shape)
     shape[at] = size
@@ -99,14 +99,14 @@ def _resized(x: NDArray, at: int, size: int) -> tuple[NDArray, NDArray, NDArray]
     return result, np.moveaxis(x, at, 0), np.moveaxis(result, at, 0)
 
 
-def _extend_axis(geometry: Geometry, x: NDArray, axis: int) -> NDArray:
+def _extend_axis(geometry: Geometry, x: Array, axis: int) -> Array:
     if geometry.padding[axis] == (0, 0):
         return x
     at, size = axis - geometry.ndim, geometry.extended[axis]
     return placed(x, at, size, *_inside(geometry, axis), geometry.extension(axis))
 
 
-def _fold_axis(geometry: Geometry, u: NDArray, axis: int) -> NDArray:
+def _fold_axis(geometry: Geometry, u: Array, axis: int) -> Array:
     if geometry.padding[axis] == (0, 0):
         return u
     at, size = axis - geometry.ndim, geometry.spatial[axis]

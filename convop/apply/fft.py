@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ..dtypes import Array
 from ..geometry import Geometry
 from . import overlap_save, threads
 from .extend import extend, fold, upsampled
@@ -26,7 +26,7 @@ def applies(geometry: Geometry) -> bool:
     return True
 
 
-def prepare(geometry: Geometry, weight: NDArray) -> "Prepared | overlap_save.Prepared":
+def prepare(geometry: Geometry, weight: Array) -> "Prepared | overlap_save.Prepared":
     lengths = best_blocks(geometry, weight)
     return Prepared(geometry, weight) if lengths is None else overlap_save.Prepared(geometry, weight, lengths)
 
@@ -36,7 +36,7 @@ class Prepared:
     """A geometry with its weight `(C_out, C_in/groups, *kernel)`, real or complex like the signals to come."""
 
     geometry: Geometry
-    weight: NDArray
+    weight: Array
 
     @cached_property
     def extended_axes(self) -> tuple[int, ...]:
@@ -59,17 +59,17 @@ class Prepared:
         )
 
     @cached_property
-    def symbol(self) -> NDArray:
+    def symbol(self) -> Array:
         """The weight's transform in blocks `(groups, C_out/groups, C_in/groups, *frequencies)`."""
         return in_groups(kernel_symbol(self.inner, self.weight, self.lengths), self.geometry.groups)
 
     @cached_property
-    def conjugate(self) -> NDArray:
+    def conjugate(self) -> Array:
         """The symbol of the adjoint, but for the order of the channels."""
         return self.symbol.conj()
 
 
-def forward(prepared: Prepared | overlap_save.Prepared, x: NDArray) -> NDArray:
+def forward(prepared: Prepared | overlap_save.Prepared, x: Array) -> Array:
     """`x` of shape `(batch, C_in, *spatial)` to `(batch, C_out, *out_spatial)`."""
     if isinstance(prepared, overlap_save.Prepared):
         return overlap_save.forward(prepared, x)
@@ -79,7 +79,7 @@ def forward(prepared: Prepared | overlap_save.Prepared, x: NDArray) -> NDArray:
     return np.ascontiguousarray(z[(..., *g.samples)])
 
 
-def adjoint(prepared: Prepared | overlap_save.Prepared, y: NDArray) -> NDArray:
+def adjoint(prepared: Prepared | overlap_save.Prepared, y: Array) -> Array:
     """`y` of shape `(batch, C_out, *out_spatial)` to `(batch, C_in, *spatial)`."""
     if isinstance(prepared, overlap_save.Prepared):
         return overlap_save.adjoint(prepared, y)
@@ -103,13 +103,13 @@ def _is_torus(geometry: Geometry, axis: int) -> bool:
     return "periodic" in geometry.boundary[axis] and geometry.dense[axis] <= geometry.spatial[axis]
 
 
-def cost(geometry: Geometry, weight: NDArray) -> float:
+def cost(geometry: Geometry, weight: Array) -> float:
     """Predicted ns of one application: of the whole, or of the best blocks."""
     lengths = best_blocks(geometry, weight)
     return whole_cost(geometry, weight) if lengths is None else blocks_cost(geometry, weight, lengths)
 
 
-def how(geometry: Geometry, weight: NDArray) -> str:
+def how(geometry: Geometry, weight: Array) -> str:
     """What it does, in words."""
     lengths = best_blocks(geometry, weight)
     if lengths is not None:
@@ -117,7 +117,7 @@ def how(geometry: Geometry, weight: NDArray) -> str:
     return f"a transform of about {'x'.join(map(str, least_lengths(geometry)))}, the kernel's kept"
 
 
-def best_blocks(geometry: Geometry, weight: NDArray) -> tuple[int, ...] | None:
+def best_blocks(geometry: Geometry, weight: Array) -> tuple[int, ...] | None:
     """The lengths of blocks for overlap-save, or None where the whole at once is predicted to be faster."""
     wraps = all(_is_torus(geometry, axis) for axis in range(geometry.ndim))  # then the whole needs no padding
     if math.prod(geometry.out_spatial) < overlap_save.WORTH_BLOCKS * (4 if wraps else 1):
@@ -130,26 +130,26 @@ def best_blocks(geometry: Geometry, weight: NDArray) -> tuple[int, ...] | None:
     return best if FASTER * price(best) < whole_cost(geometry, weight) else None
 
 
-def whole_cost(geometry: Geometry, weight: NDArray) -> float:
+def whole_cost(geometry: Geometry, weight: Array) -> float:
     """Predicted ns of transforming the whole at once."""
     size = math.prod(least_lengths(geometry))
     shared = transform_workers(size) ** 0.5 if _is_far(geometry, weight, size) else 1.0  # near ones gain nothing
     return _transform_cost(geometry, weight, size) / shared
 
 
-def blocks_cost(geometry: Geometry, weight: NDArray, lengths: tuple[int, ...]) -> float:
+def blocks_cost(geometry: Geometry, weight: Array, lengths: tuple[int, ...]) -> float:
     """Predicted ns of blocks of these lengths."""
     number = math.prod(overlap_save.counts(geometry, lengths))
     each = constants().block + _transform_cost(geometry, weight, math.prod(lengths))
     return number * each / threads.count() ** 0.5
 
 
-def _is_far(geometry: Geometry, weight: NDArray, size: int) -> bool:
+def _is_far(geometry: Geometry, weight: Array, size: int) -> bool:
     """Whether `size` samples of the channels of one side do not stay near one core."""
     return size * (geometry.channels_in + geometry.channels_out) / 2 * weight.itemsize > FAR
 
 
-def _transform_cost(geometry: Geometry, weight: NDArray, size: int) -> float:
+def _transform_cost(geometry: Geometry, weight: Array, size: int) -> float:
     """Of transforming `size` samples of every channel there and back in one thread, and of mixing the channels."""
     machine, channels = constants(), (geometry.channels_in + geometry.channels_out) / 2
     products = geometry.channels_out * geometry.channels_in / geometry.groups

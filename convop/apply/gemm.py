@@ -22,6 +22,7 @@ from functools import cache, cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from ..dtypes import Array, DType
 from ..geometry import Geometry
 from . import machine, threads
 from .compiled import compiled
@@ -105,7 +106,7 @@ class Reading:
 
 
 @cache
-def product_limit(dtype: np.dtype) -> int:
+def product_limit(dtype: DType) -> int:
     """Multiply-adds of the largest product that OpenBLAS computes in the thread that calls it.
 
     It shares out what has 2 * 2^18 or more (its interface/gemm.c), but where there is AVX-512 it multiplies real
@@ -155,7 +156,7 @@ class Product:
     `length` is all outputs in one line.
     """
 
-    def __init__(self, readings: Sequence[Reading], weight: NDArray) -> None:
+    def __init__(self, readings: Sequence[Reading], weight: Array) -> None:
         self.outputs = tuple(reading.outputs for reading in readings)
         *lines, last = readings
         taps = np.moveaxis(weight, 2, -1)  # channels fastest
@@ -172,7 +173,7 @@ class Product:
         self.rows, self.length = self.outputs[-2:] if self.window > 1 else (1, math.prod(self.outputs))
         self.tile = Tile.of(self)
 
-    def run(self, x: NDArray, y: NDArray) -> None:
+    def run(self, x: Array, y: Array) -> None:
         """Write the correlation of `x` `(batch, C_in, *sizes)` to `y` `(batch, C_out, *outputs)`."""
         if not y.flags.c_contiguous:
             whole = np.empty(y.shape, y.dtype)
@@ -185,11 +186,11 @@ class Product:
         work = y.size * terms
         threads.share(self._tiles, math.prod(self._counts(y)), work, x, y)
 
-    def _counts(self, y: NDArray) -> tuple[int, int, int, int]:
+    def _counts(self, y: Array) -> tuple[int, int, int, int]:
         """Tiles along batch and groups, other axes, rows and columns."""
         return len(y), y.shape[2], -(-self.rows // self.tile.rows), -(-self.length // self.tile.columns)
 
-    def _tiles(self, x: NDArray, y: NDArray, start: int, stop: int) -> None:
+    def _tiles(self, x: Array, y: Array, start: int, stop: int) -> None:
         tile, counts = self.tile, self._counts(y)
         lines = self.lines.reshape(y.shape[2] if self.window > 1 else 1, -1, self.lines.shape[1])
         terms = self.weight.shape[2]
@@ -216,7 +217,7 @@ class Product:
             target = y[item, :, other, first : first + rows, begin : begin + size].swapaxes(0, 1)
             self._multiply(self.weight[item % len(self.weight)], windows, target, partial[:rows, :, :size])
 
-    def _multiply(self, weight: NDArray, windows: NDArray, target: NDArray, partial: NDArray) -> None:
+    def _multiply(self, weight: Array, windows: Array, target: Array, partial: Array) -> None:
         """`target[r] = weight @ windows[r]`, a few output channels and terms at a time."""
         channels, terms = self.tile.channels, self.tile.terms
         for o in range(0, len(weight), channels):
@@ -254,10 +255,10 @@ class Prepared:
     """A geometry with its weight `(C_out, C_in/groups, *kernel)`, real or complex like the signals to come."""
 
     geometry: Geometry
-    weight: NDArray
+    weight: Array
 
     @cached_property
-    def blocks(self) -> NDArray:
+    def blocks(self) -> Array:
         """The weight as `(groups, C_out/groups, C_in/groups, *kernel)`."""
         return self.weight.reshape(self.geometry.groups, -1, *self.weight.shape[1:])
 
@@ -295,7 +296,7 @@ def applies(geometry: Geometry) -> bool:
     return True
 
 
-def cost(geometry: Geometry, weight: NDArray) -> float:
+def cost(geometry: Geometry, weight: Array) -> float:
     """Predicted ns of one application."""
     unit = machine.constants().product * machine.arithmetic(weight.dtype)
     outputs = math.prod(geometry.out_spatial)
@@ -305,11 +306,11 @@ def cost(geometry: Geometry, weight: NDArray) -> float:
     return unit * outputs * (product + gathered)
 
 
-def prepare(geometry: Geometry, weight: NDArray) -> Prepared:
+def prepare(geometry: Geometry, weight: Array) -> Prepared:
     return Prepared(geometry, weight)
 
 
-def forward(prepared: Prepared, x: NDArray) -> NDArray:
+def forward(prepared: Prepared, x: Array) -> Array:
     """`x` of shape `(batch, C_in, *spatial)` to `(batch, C_out, *out_spatial)`."""
     g = prepared.geometry
     y = np.empty((len(x), g.channels_out, *g.out_spatial), x.dtype)
@@ -317,7 +318,7 @@ def forward(prepared: Prepared, x: NDArray) -> NDArray:
     return y
 
 
-def adjoint(prepared: Prepared, y: NDArray) -> NDArray:
+def adjoint(prepared: Prepared, y: Array) -> Array:
     """`y` of shape `(batch, C_out, *out_spatial)` to `(batch, C_in, *spatial)`."""
     g = prepared.geometry
     sizes = [_domain(g, axis, axis in prepared.folded)[1] for axis in range(g.ndim)]

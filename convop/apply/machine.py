@@ -17,8 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
+from ..dtypes import DType
 from ..errors import GeometryError
 
 VARIABLE = "CONVOP_MACHINE"
@@ -58,7 +57,7 @@ def assumed(values: Constants) -> Iterator[None]:
         _assumed.reset(token)
 
 
-def arithmetic(dtype: np.dtype) -> float:
+def arithmetic(dtype: DType) -> float:
     """Cost of a multiply-add relative to float32."""
     return {"float32": 1.0, "float64": 2.0, "complex64": 4.0, "complex128": 8.0}[dtype.name]
 

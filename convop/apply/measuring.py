@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ..dtypes import Array
 from ..geometry import Geometry
 from . import fft, machine, overlap_save, plan
 from .machine import Constants
@@ -75,14 +75,14 @@ def _probes() -> Iterator[Probe]:
     yield _of_method("entry", "sparse", *few)
 
 
-def _case(spatial: tuple[int, ...], taps: int, channels: int = 1) -> tuple[Geometry, NDArray]:
+def _case(spatial: tuple[int, ...], taps: int, channels: int = 1) -> tuple[Geometry, Array]:
     """A float32 convolution with as many outputs as samples."""
     pads = tuple(((taps - 1) // 2, taps // 2) for _ in spatial)
     g = Geometry.make(spatial, (taps,) * len(spatial), padding=pads, channels=(channels, channels), lifted=channels > 1)
     return g, np.random.default_rng(0).standard_normal(g.weight_shape).astype(np.float32)
 
 
-def _of_method(constant: str, name: str, g: Geometry, weight: NDArray) -> Probe:
+def _of_method(constant: str, name: str, g: Geometry, weight: Array) -> Probe:
     engine, x = plan.METHODS[name].engine, _signal(g)
     prepared = engine.prepare(g, weight)
     return Probe(constant, lambda: engine.forward(prepared, x), lambda: plan.costs(g, weight)[name])
@@ -93,5 +93,5 @@ def _of_prepared(constant: str, prepared: Any, cost: Any) -> Probe:
     return Probe(constant, lambda: fft.forward(prepared, x), lambda: cost(prepared.geometry, prepared.weight))
 
 
-def _signal(g: Geometry) -> NDArray:
+def _signal(g: Geometry) -> Array:
     return np.random.default_rng(1).standard_normal((1, g.channels_in, *g.spatial)).astype(np.float32)

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ..dtypes import Array
 from ..geometry import Geometry
 from . import threads
 from .extend import extend, fold, upsampled
@@ -28,7 +28,7 @@ class Prepared:
     """A geometry with its weight `(C_out, C_in/groups, *kernel)` and the lengths of its blocks."""
 
     geometry: Geometry
-    weight: NDArray
+    weight: Array
     lengths: tuple[int, ...]
 
     @cached_property
@@ -42,14 +42,14 @@ class Prepared:
         return self.geometry.on_extended({axis: self.geometry.extended[axis] for axis in self.extended_axes})
 
     @cached_property
-    def symbol(self) -> NDArray:
+    def symbol(self) -> Array:
         """Transform of the weight, taps counted from the first: `(groups, C_out/groups, C_in/groups, *frequencies)`."""
         lags = [each - each[0] for each in map(self.inner.lags, range(self.inner.ndim))]
         response = impulse_response(self.weight, lags, self.lengths)
         return in_groups(transform(response, self.lengths), self.geometry.groups)
 
     @cached_property
-    def conjugate(self) -> NDArray:
+    def conjugate(self) -> Array:
         """The symbol of the adjoint, but for the order of the channels."""
         return self.symbol.conj()
 
@@ -77,7 +77,7 @@ def candidates(geometry: Geometry, real: bool) -> list[tuple[int, ...]]:
     return sorted(found)
 
 
-def forward(prepared: Prepared, x: NDArray) -> NDArray:
+def forward(prepared: Prepared, x: Array) -> Array:
     """`x` of shape `(batch, C_in, *spatial)` to `(batch, C_out, *out_spatial)`."""
     g, inner = prepared.geometry, prepared.inner
     z = np.empty((len(x), g.channels_out, *g.dense), x.dtype)
@@ -86,7 +86,7 @@ def forward(prepared: Prepared, x: NDArray) -> NDArray:
     return np.ascontiguousarray(z[(..., *g.samples)])
 
 
-def adjoint(prepared: Prepared, y: NDArray) -> NDArray:
+def adjoint(prepared: Prepared, y: Array) -> Array:
     """`y` of shape `(batch, C_out, *out_spatial)` to `(batch, C_in, *spatial)`."""
     g, inner = prepared.geometry, prepared.inner
     u = np.empty((len(y), g.channels_in, *inner.spatial), y.dtype)
@@ -95,7 +95,7 @@ def adjoint(prepared: Prepared, y: NDArray) -> NDArray:
     return fold(g, u, prepared.extended_axes)
 
 
-def _share(prepared: Prepared, source: NDArray, target: NDArray, first: tuple[int, ...], adjoint: bool) -> None:
+def _share(prepared: Prepared, source: Array, target: Array, first: tuple[int, ...], adjoint: bool) -> None:
     """Fill `target`, whose sample 0 reads `source` from `first` on; blocks are shared among threads."""
     steps = [n - span for n, span in zip(prepared.lengths, spans(prepared.geometry), strict=True)]
     starts = [range(0, size, step) for size, step in zip(target.shape[2:], steps, strict=True)]
@@ -104,7 +104,7 @@ def _share(prepared: Prepared, source: NDArray, target: NDArray, first: tuple[in
 
 
 def _fill(
-    prepared: Prepared, source: NDArray, target: NDArray, blocks: list[tuple[int, ...]], first: tuple[int, ...],
+    prepared: Prepared, source: Array, target: Array, blocks: list[tuple[int, ...]], first: tuple[int, ...],
     adjoint: bool, start: int, stop: int,
 ) -> None:  # fmt: skip
     """Fill the blocks `start` to `stop` of `target`."""
@@ -123,7 +123,7 @@ def _fill(
         right[(slice(None), *ours)] = made[(0, slice(None), *theirs)]
 
 
-def _block(source: NDArray, places: list[int], lengths: tuple[int, ...]) -> NDArray:
+def _block(source: Array, places: list[int], lengths: tuple[int, ...]) -> Array:
     """`lengths` samples of `(channels, *sizes)` from `places` on, zero outside."""
     ranges = [(max(p, 0), min(p + n, size)) for p, n, size in zip(places, lengths, source.shape[1:], strict=True)]
     inside = source[(slice(None), *(slice(low, max(low, high)) for low, high in ranges))]

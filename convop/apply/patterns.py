@@ -12,6 +12,7 @@ from functools import reduce
 import numpy as np
 from numpy.typing import NDArray
 
+from ..dtypes import Array
 from ..geometry import Geometry
 from . import threads
 
@@ -128,8 +129,8 @@ class Layout:
     and the same run on every axis but the last; kinds are numbered in that order.
     """
 
-    axes: NDArray  # of AXIS
-    runs: NDArray  # of RUN, those of the first axis first
+    axes: Array  # of AXIS
+    runs: Array  # of RUN, those of the first axis first
     outside: Outside
 
     @classmethod
@@ -152,11 +153,11 @@ class Layout:
         return cls(axes, np.concatenate(runs), outside)
 
     @property
-    def tables(self) -> tuple[NDArray, NDArray, Ints, Ints]:
+    def tables(self) -> tuple[Array, Array, Ints, Ints]:
         """What every compiled loop takes first."""
         return self.axes, self.runs, self.outside.index, self.outside.weight
 
-    def of_axis(self, axis: int) -> NDArray:
+    def of_axis(self, axis: int) -> Array:
         """The runs of one axis."""
         first = self.axes[axis]["first_run"]
         return self.runs[first : first + self.axes[axis]["runs"]]

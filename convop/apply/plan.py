@@ -6,10 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from types import ModuleType
 
-import numpy as np
-from numpy.typing import NDArray
-
 from ..arguments import is_one_of
+from ..dtypes import Array, DType
 from ..errors import GeometryError
 from ..geometry import Geometry
 from . import direct, fft, gemm, separable, sparse
@@ -29,11 +27,11 @@ class Method:
     """
 
     engine: ModuleType
-    cost: Callable[[Geometry, NDArray], float]
-    how: Callable[[Geometry, NDArray], str]
-    fits: Callable[[Geometry, NDArray], bool] = lambda geometry, weight: True
+    cost: Callable[[Geometry, Array], float]
+    how: Callable[[Geometry, Array], str]
+    fits: Callable[[Geometry, Array], bool] = lambda geometry, weight: True
 
-    def serves(self, geometry: Geometry, weight: NDArray) -> bool:
+    def serves(self, geometry: Geometry, weight: Array) -> bool:
         """Whether the engine can apply this kernel in this geometry."""
         return self.engine.applies(geometry) and self.fits(geometry, weight)
 
@@ -42,7 +40,7 @@ def _outputs(geometry: Geometry) -> int:
     return math.prod(geometry.out_shape)
 
 
-def _direct(geometry: Geometry, weight: NDArray) -> float:
+def _direct(geometry: Geometry, weight: Array) -> float:
     # Samples are brought to the loops and back as well, which costs as much as a few taps.
     taps = geometry.work + 3 * geometry.channels_in / geometry.groups
     rows = geometry.kernel[-2] if geometry.ndim > 1 else 1
@@ -50,30 +48,30 @@ def _direct(geometry: Geometry, weight: NDArray) -> float:
     return unit * arithmetic(weight.dtype) * taps * _outputs(geometry)
 
 
-def _sparse(geometry: Geometry, weight: NDArray) -> float:
+def _sparse(geometry: Geometry, weight: Array) -> float:
     # The matrix must be built and kept as well: never cheaper than the loops that need none.
     return constants().entry * arithmetic(weight.dtype) * geometry.work * _outputs(geometry)
 
 
-def _separable(geometry: Geometry, weight: NDArray) -> float:
+def _separable(geometry: Geometry, weight: Array) -> float:
     passes = separable.passes(geometry, weight) if geometry.taps >= _WORTH_FACTORING else None
     return math.inf if passes is None else sum(itertools.starmap(_direct, passes))
 
 
-def _how_direct(geometry: Geometry, weight: NDArray) -> str:
+def _how_direct(geometry: Geometry, weight: Array) -> str:
     return f"compiled loops, {geometry.work:,} multiply-adds for each output"
 
 
-def _how_sparse(geometry: Geometry, weight: NDArray) -> str:
+def _how_sparse(geometry: Geometry, weight: Array) -> str:
     return f"a matrix of at most {geometry.work * _outputs(geometry):,} entries, built and kept"
 
 
-def _how_separable(geometry: Geometry, weight: NDArray) -> str:
+def _how_separable(geometry: Geometry, weight: Array) -> str:
     found = separable.passes(geometry, weight) or []
     return f"{len(found)} passes along axes, {max((g.channels_out for g, _ in found[:-1]), default=1)} terms"
 
 
-def _how_gemm(geometry: Geometry, weight: NDArray) -> str:
+def _how_gemm(geometry: Geometry, weight: Array) -> str:
     return f"matrix products on tiles, {geometry.channels_in} -> {geometry.channels_out} channels"
 
 
@@ -86,7 +84,7 @@ METHODS = {
 }
 
 
-def costs(geometry: Geometry, weight: NDArray) -> dict[str, float]:
+def costs(geometry: Geometry, weight: Array) -> dict[str, float]:
     """Predicted ns for each method that serves this geometry, cheapest first."""
     predicted = {
         name: _CALLS[name] * constants().call + method.cost(geometry, weight)
@@ -102,7 +100,7 @@ def require_known(method: object) -> None:
         raise GeometryError(f"method {method!r} is unknown; use 'auto' or one of {', '.join(map(repr, METHODS))}")
 
 
-def choose(method: object, geometry: Geometry, weight: NDArray) -> str:
+def choose(method: object, geometry: Geometry, weight: Array) -> str:
     """The name of the engine: the cheapest for "auto", else `method` if it can serve."""
     require_known(method)
     if method == "auto":
@@ -115,11 +113,11 @@ def choose(method: object, geometry: Geometry, weight: NDArray) -> str:
     return str(method)
 
 
-def kept(method: str, geometry: Geometry, weight: NDArray) -> str:
+def kept(method: str, geometry: Geometry, weight: Array) -> str:
     """A pinned method for an operator made from one that had it pinned: "auto" if it can't serve this one."""
     return method if method == "auto" or METHODS[method].serves(geometry, weight) else "auto"
 
 
-def prepare(method: str, geometry: Geometry, weight: NDArray, dtype: np.dtype) -> object:
+def prepare(method: str, geometry: Geometry, weight: Array, dtype: DType) -> object:
     """What the engine needs to apply the operator to signals of `dtype`."""
     return METHODS[method].engine.prepare(geometry, weight.astype(dtype, copy=False))

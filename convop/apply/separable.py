@@ -12,8 +12,8 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ..dtypes import Array
 from ..geometry import Geometry
 from . import direct
 
@@ -35,7 +35,7 @@ def applies(geometry: Geometry) -> bool:
     return apart and len(_axes(geometry)) > 1
 
 
-def passes(geometry: Geometry, weight: NDArray) -> list[tuple[Geometry, NDArray]] | None:
+def passes(geometry: Geometry, weight: Array) -> list[tuple[Geometry, Array]] | None:
     """A geometry and weight for each pass; None if the kernels are no short sums of products."""
     axes = _axes(geometry)
     vectors = factors(weight.reshape(len(weight), *(geometry.kernel[axis] for axis in axes)))
@@ -74,7 +74,7 @@ def _along(g: Geometry, own: set[int], spatial: tuple[int, ...], channels: tuple
     )
 
 
-def factors(kernels: NDArray) -> list[NDArray] | None:
+def factors(kernels: Array) -> list[Array] | None:
     """For each axis of kernels `(C, *taps)` the vectors `(C, terms, taps)` of their terms, or None."""
     sizes = kernels.shape[1:]
     most = (math.prod(sizes) - 1) // sum(sizes)  # with more terms the passes have as many taps as the kernel
@@ -93,7 +93,7 @@ def factors(kernels: NDArray) -> list[NDArray] | None:
     return vectors
 
 
-def _terms(kernel: NDArray, tolerance: float) -> list[tuple[NDArray, ...]] | None:
+def _terms(kernel: Array, tolerance: float) -> list[tuple[Array, ...]] | None:
     """Vectors for each axis whose products add up to the kernel, but for a rest of norm `tolerance`; or None."""
     if kernel.ndim == 1:
         return [(kernel,)]
@@ -110,7 +110,7 @@ def _terms(kernel: NDArray, tolerance: float) -> list[tuple[NDArray, ...]] | Non
     return terms
 
 
-def _singular_pairs(matrix: NDArray, tolerance: float) -> tuple[NDArray, NDArray, NDArray] | None:
+def _singular_pairs(matrix: Array, tolerance: float) -> tuple[Array, Array, Array] | None:
     """The fewest singular values, with their left and right vectors as rows, that leave a rest of norm `tolerance`.
 
     None for more than a few. A large matrix is first compressed to the span of a few random combinations of its columns
@@ -133,25 +133,25 @@ def _singular_pairs(matrix: NDArray, tolerance: float) -> tuple[NDArray, NDArray
     return values[:count], left.T[:count], right[:count]
 
 
-def fits(geometry: Geometry, weight: NDArray) -> bool:
+def fits(geometry: Geometry, weight: Array) -> bool:
     """Whether the kernels are short sums of products."""
     return passes(geometry, weight) is not None
 
 
-def prepare(geometry: Geometry, weight: NDArray) -> Prepared:
+def prepare(geometry: Geometry, weight: Array) -> Prepared:
     # A kernel that is separable to the rounding of float32 may not be to that of float64 signals: one pass of all taps.
     found = passes(geometry, weight) or [(geometry, weight)]
     return Prepared(tuple(direct.prepare(*each) for each in found))
 
 
-def forward(prepared: Prepared, x: NDArray) -> NDArray:
+def forward(prepared: Prepared, x: Array) -> Array:
     """`x` of shape `(batch, C, *spatial)` to `(batch, C, *out_spatial)`."""
     for each in prepared.passes:
         x = direct.forward(each, x)
     return x
 
 
-def adjoint(prepared: Prepared, y: NDArray) -> NDArray:
+def adjoint(prepared: Prepared, y: Array) -> Array:
     """`y` of shape `(batch, C, *out_spatial)` to `(batch, C, *spatial)`."""
     for each in reversed(prepared.passes):
         y = direct.adjoint(each, y)

@@ -4,6 +4,7 @@ import numpy as np
 import scipy.sparse
 from numpy.typing import NDArray
 
+from ..dtypes import Array
 from ..geometry import Geometry
 from ..memory import require_bytes
 from . import threads
@@ -14,7 +15,7 @@ PIECES = 16  # of all lines together, where lines are few
 _ENTRY = 8  # multiply-adds that take as long as writing an entry
 
 
-def csr(geometry: Geometry, weight: NDArray, max_bytes: int | None = None) -> scipy.sparse.csr_array:
+def csr(geometry: Geometry, weight: Array, max_bytes: int | None = None) -> scipy.sparse.csr_array:
     """The canonical CSR array of shape `geometry.matrix_shape`.
 
     Raises
@@ -34,7 +35,7 @@ def csr(geometry: Geometry, weight: NDArray, max_bytes: int | None = None) -> sc
     return _matrix(expected, geometry, weight)
 
 
-def _matrix(expected: Estimate, geometry: Geometry, weight: NDArray) -> scipy.sparse.csr_array:
+def _matrix(expected: Estimate, geometry: Geometry, weight: Array) -> scipy.sparse.csr_array:
     from .assembly import fill  # loads compiled code
 
     layout, support = Layout.of(geometry), weight != 0
@@ -53,7 +54,7 @@ def _matrix(expected: Estimate, geometry: Geometry, weight: NDArray) -> scipy.sp
     return matrix
 
 
-def _weights(weight: NDArray, support: NDArray[np.bool_]) -> NDArray:
+def _weights(weight: Array, support: NDArray[np.bool_]) -> Array:
     """The weight as `(1, C_out, C_in/groups * taps)`; and, if some are zero, their support as a second like it."""
     both = (weight,) if support.all() else (weight, support)
     return np.stack([np.reshape(each, (len(weight), -1)).astype(weight.dtype) for each in both])
@@ -63,18 +64,18 @@ def applies(geometry: Geometry) -> bool:
     return True
 
 
-def prepare(geometry: Geometry, weight: NDArray) -> tuple[Geometry, scipy.sparse.csr_array]:
+def prepare(geometry: Geometry, weight: Array) -> tuple[Geometry, scipy.sparse.csr_array]:
     return geometry, csr(geometry, weight)
 
 
-def forward(prepared: tuple[Geometry, scipy.sparse.csr_array], x: NDArray) -> NDArray:
+def forward(prepared: tuple[Geometry, scipy.sparse.csr_array], x: Array) -> Array:
     """`x` of shape `(batch, C_in, *spatial)` to `(batch, C_out, *out_spatial)`."""
     geometry, matrix = prepared
     y = (matrix @ x.reshape(len(x), -1).T).T
     return np.ascontiguousarray(y).reshape(len(x), geometry.channels_out, *geometry.out_spatial)
 
 
-def adjoint(prepared: tuple[Geometry, scipy.sparse.csr_array], y: NDArray) -> NDArray:
+def adjoint(prepared: tuple[Geometry, scipy.sparse.csr_array], y: Array) -> Array:
     """`y` of shape `(batch, C_out, *out_spatial)` to `(batch, C_in, *spatial)`."""
     geometry, matrix = prepared
     x = (matrix.T @ y.reshape(len(y), -1).conj().T).T.conj()  # A^H y = conj(A^T conj(y)): no copy of A

@@ -5,6 +5,7 @@ import os
 import numpy as np
 from numpy.typing import NDArray
 
+from ..dtypes import Array, DType
 from ..geometry import Geometry
 from . import threads
 
@@ -23,7 +24,7 @@ def fast_length(least: int, real: bool) -> int:
     return next_fast_len(least, real)  # pyright: ignore[reportReturnType]
 
 
-def transform(x: NDArray, lengths: tuple[int, ...], workers: int | None = None) -> NDArray:
+def transform(x: Array, lengths: tuple[int, ...], workers: int | None = None) -> Array:
     """Over the last axes, zero-extended to `lengths`; the half spectrum of reals."""
     import scipy.fft
 
@@ -32,7 +33,7 @@ def transform(x: NDArray, lengths: tuple[int, ...], workers: int | None = None) 
     return np.asarray(forward(x, lengths, axes=range(-len(lengths), 0), workers=workers))
 
 
-def inverse(spectrum: NDArray, lengths: tuple[int, ...], dtype: np.dtype, workers: int | None = None) -> NDArray:
+def inverse(spectrum: Array, lengths: tuple[int, ...], dtype: DType, workers: int | None = None) -> Array:
     """What `transform` undoes, to signals of `dtype`; `spectrum` is spent."""
     import scipy.fft
 
@@ -41,7 +42,7 @@ def inverse(spectrum: NDArray, lengths: tuple[int, ...], dtype: np.dtype, worker
     return np.asarray(backward(spectrum, lengths, axes=range(-len(lengths), 0), workers=workers, overwrite_x=True))
 
 
-def impulse_response(weight: NDArray, lags: list[NDArray[np.intp]], lengths: tuple[int, ...]) -> NDArray:
+def impulse_response(weight: Array, lags: list[NDArray[np.intp]], lengths: tuple[int, ...]) -> Array:
     """The weight `(C_out, C_in/groups, *lengths)` on a torus; a tap that reads at lag `l` stands at `-l`."""
     places = np.ix_(*((-each) % n for each, n in zip(lags, lengths, strict=True)))
     response = np.zeros((*weight.shape[:2], *lengths), weight.dtype)
@@ -50,18 +51,18 @@ def impulse_response(weight: NDArray, lags: list[NDArray[np.intp]], lengths: tup
     return response
 
 
-def kernel_symbol(geometry: Geometry, weight: NDArray, lengths: tuple[int, ...]) -> NDArray:
+def kernel_symbol(geometry: Geometry, weight: Array, lengths: tuple[int, ...]) -> Array:
     """Transform of the impulse response: `(C_out, C_in/groups, *frequencies)`; the half spectrum of reals."""
     lags = [geometry.lags(axis) for axis in range(geometry.ndim)]
     return transform(impulse_response(weight, lags, lengths), lengths)
 
 
-def in_groups(symbol: NDArray, groups: int) -> NDArray:
+def in_groups(symbol: Array, groups: int) -> Array:
     """A symbol in blocks `(groups, C_out/groups, C_in/groups, *frequencies)`."""
     return symbol.reshape(groups, -1, *symbol.shape[1:])
 
 
-def mix(symbol: NDArray, spectrum: NDArray, adjoint: bool, workers: int | None = None) -> NDArray:
+def mix(symbol: Array, spectrum: Array, adjoint: bool, workers: int | None = None) -> Array:
     """Multiply each frequency's channels by its block of the symbol; `spectrum` is spent.
 
     For the adjoint the symbol comes conjugated, and its blocks are transposed here.
@@ -76,7 +77,7 @@ def mix(symbol: NDArray, spectrum: NDArray, adjoint: bool, workers: int | None =
     return mixed.reshape(mixed.shape[0], -1, *mixed.shape[3:])
 
 
-def _multiplied(spectrum: NDArray, factor: NDArray) -> NDArray:
+def _multiplied(spectrum: Array, factor: Array) -> Array:
     """Every channel of `spectrum` times `factor`, in place; lines of the first axis are shared out."""
 
     def multiply(start: int, stop: int) -> None:

@@ -4,10 +4,10 @@ from itertools import product
 
 import numpy as np
 
+from ..dtypes import Array
 from .finding import Finding
 from .pairing import Pairing
 from .report import Where
-from .subject import Array
 from .vectors import is_complex
 
 MOST = 16  # channels: each block is asked for

@@ -6,10 +6,10 @@ from itertools import chain, combinations, islice, product
 
 import numpy as np
 
+from ..dtypes import Array
 from .finding import Finding
 from .pairing import Pair, Pairing, Product, real_if_close, subtract
 from .report import Where
-from .subject import Array
 from .support import Axis, Margins, shared_axes, without_edges
 from .vectors import inner, is_complex
 

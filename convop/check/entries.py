@@ -5,11 +5,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ..dtypes import Array
 from .finding import Finding
 from .pairing import Form, Pair, Pairing
 from .report import Where
 from .rounding import SIGMAS
-from .subject import Array
 from .support import is_lifted, shared_axes, unit, unravel
 from .vectors import norm
 

@@ -8,11 +8,12 @@ from numpy.typing import NDArray
 
 from ..affine import Affine
 from ..arguments import as_int
+from ..dtypes import Array
 from ..errors import ShapeError
 from ..operator import Operator
 from .report import Report, Where, entry, measured
 from .rounding import SIGMAS, Noise, measure
-from .subject import Array, Direction, Misbehaviour, action, describe, subject, with_one
+from .subject import Direction, Misbehaviour, action, describe, subject, with_one
 from .support import is_lifted, unravel
 from .vectors import Gaussian, generator, norm
 

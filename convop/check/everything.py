@@ -5,13 +5,14 @@ from typing import Any
 
 import numpy as np
 
+from ..dtypes import Array
 from ..errors import MemoryBudgetError
 from ..operator import Operator
 from .dot_test import adjoint
 from .equality import compared
 from .linearity import linear
 from .report import Report, entry
-from .subject import Array, describe, functions, subject
+from .subject import describe, functions, subject
 from .vectors import Gaussian, generator
 
 SIGNALS = (np.float32, np.float64, np.complex64, np.complex128)

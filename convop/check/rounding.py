@@ -20,7 +20,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .subject import Array, Direction
+from ..dtypes import Array
+from .subject import Direction
 from .vectors import Gaussian, difference, norm, precision
 
 SIGMAS = 6.5  # a Gaussian exceeds this once in 1e10

@@ -6,14 +6,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..affine import Affine
+from ..dtypes import Array, DType
 from ..foreign import as_operator
 from ..operator import Operator
 from ..stacking import hstack
-
-Array = NDArray
 
 
 @dataclass(frozen=True)
@@ -22,7 +20,7 @@ class Action:
 
     answer: Callable[[Array], Array]
     out_shape: tuple[int, ...]
-    dtype: np.dtype[Any]
+    dtype: DType
     name: str
 
     def with_one(self, in_shape: tuple[int, ...]) -> Callable[[Array], Array]:

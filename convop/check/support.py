@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..dtypes import Array, DType
 from ..operator import Operator
-from .subject import Array
 
 Margins = tuple[int, int]  # samples left zero before and after
 
@@ -54,7 +54,7 @@ def without_edges(x: Array, margins: Mapping[int, Margins]) -> Array:
     return inside
 
 
-def unit(shape: tuple[int, ...], index: int, dtype: np.dtype) -> Array:
+def unit(shape: tuple[int, ...], index: int, dtype: DType) -> Array:
     """The basis vector of a flat index."""
     e = np.zeros(shape, dtype)
     e.flat[index] = 1

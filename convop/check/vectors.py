@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from ..dtypes import Array, DType
 from ..errors import GeometryError
-from .subject import Array
 
 BLOCK = 1 << 16  # entries per partial sum: bounds the memory that wide copies take
 
@@ -100,12 +100,12 @@ class Gaussian:
     """Gaussian vectors, in both parts where complex, on a grid coarse enough that 3 x and x + y are exact."""
 
     rng: np.random.Generator
-    dtype: np.dtype[Any]
+    dtype: DType
 
     dot = staticmethod(wide_dot)
 
     @property
-    def real_dtype(self) -> np.dtype[Any]:
+    def real_dtype(self) -> DType:
         return precision(self.dtype).dtype
 
     @property

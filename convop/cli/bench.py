@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 import scipy
-from numpy.typing import NDArray
 
 from .._optional import require
 from ..convolution import Convolution
+from ..dtypes import Array
 from ..errors import ConvopError
 from ..geometry import Geometry
 from .output import Usage, as_json, columns, sizes, version
@@ -108,7 +108,7 @@ def _tasks(size: tuple[int, ...], kernel: tuple[int, ...], job: Job) -> Iterator
         yield Task("matrix", size, kernel, "sparse", A.tosparse, partial(_assembled, A.geometry, taps), "sparse.kron")
 
 
-def _scipy(kernel: NDArray, x: NDArray, boundary: str) -> tuple[Callable[[], Any], str]:
+def _scipy(kernel: Array, x: Array, boundary: str) -> tuple[Callable[[], Any], str]:
     """The faster of what scipy offers, as scipy itself chooses where it does."""
     if boundary == "zero":
         import scipy.signal
@@ -122,7 +122,7 @@ def _scipy(kernel: NDArray, x: NDArray, boundary: str) -> tuple[Callable[[], Any
     return lambda: scipy.ndimage.convolve(x, kernel, **options), "ndimage.convolve"
 
 
-def _assembled(geometry: Geometry, kernel: NDArray) -> Any:
+def _assembled(geometry: Geometry, kernel: Array) -> Any:
     """The matrix of a zero boundary from scipy's parts: a sum over taps of Kronecker products of shifts."""
     import scipy.sparse
 

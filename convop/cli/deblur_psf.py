@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from .. import psf
+from ..dtypes import Array
 from ..errors import ConvopError
 from .deblur_files import read
 
@@ -21,15 +21,15 @@ class Kind:
 
     needs: tuple[str, ...]
     takes: tuple[str, ...]
-    make: Callable[[Numbers, int], NDArray]
+    make: Callable[[Numbers, int], Array]
 
 
-def _gaussian(numbers: Numbers, axes: int) -> NDArray:
+def _gaussian(numbers: Numbers, axes: int) -> Array:
     sigma = _each(numbers, "sigma", axes)
     return psf.gaussian(_size(numbers, [2 * int(np.ceil(3 * s)) + 1 for s in sigma], axes), sigma)
 
 
-def _moffat(numbers: Numbers, axes: int) -> NDArray:
+def _moffat(numbers: Numbers, axes: int) -> Array:
     fwhm = numbers["fwhm"][0]
     return psf.moffat(_size(numbers, [2 * int(np.ceil(2 * fwhm)) + 1] * axes, axes), fwhm, numbers["beta"][0])
 
@@ -72,7 +72,7 @@ class Psf:
             )
         return cls(text, kind, numbers)
 
-    def kernel(self, axes: int) -> tuple[NDArray, str]:
+    def kernel(self, axes: int) -> tuple[Array, str]:
         """The kernel for pictures of so many axes of space, and a line about it; a file's is scaled to the sum 1."""
         if self.kind is not None:
             kernel = self.kind.make(self.numbers, min(axes, MOST_AXES))
@@ -84,7 +84,7 @@ class Psf:
         return kernel / total, f"psf {self.text}: {_sizes(kernel)}, divided by its sum {total:.6g}"
 
 
-def taps(path: Path) -> NDArray:
+def taps(path: Path) -> Array:
     """The samples of a file as a kernel without colours."""
     picture = read(path)
     values = picture.values.astype(np.float64)
@@ -120,5 +120,5 @@ def _size(numbers: Numbers, default: list[int], axes: int) -> list[int]:
     return sizes
 
 
-def _sizes(kernel: NDArray) -> str:
+def _sizes(kernel: Array) -> str:
     return " x ".join(map(str, kernel.shape))

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..boundary import RULES
 from ..convolution import Convolution
+from ..dtypes import Array
 from ..errors import ConvopError, GeometryError, NotConverged
 from ..geometry import Geometry, reach
 from ..layers import conv_layer
@@ -75,7 +75,7 @@ def _list(job: Job, held: Contents) -> dict[str, Any]:
 # Figures.
 
 
-def _facts(job: Job, name: str, kernel: NDArray, layer: bool) -> dict[str, Any]:
+def _facts(job: Job, name: str, kernel: Array, layer: bool) -> dict[str, Any]:
     A = _operator(job, kernel, layer, job.boundary or "zero")
     facts = {"file": job.file.name, "name": name, "kernel": kernel_facts(kernel), **operator_facts(A)}
     if job.boundaries:
@@ -83,7 +83,7 @@ def _facts(job: Job, name: str, kernel: NDArray, layer: bool) -> dict[str, Any]:
     return facts
 
 
-def _operator(job: Job, kernel: NDArray, layer: bool, boundary: str) -> Convolution:
+def _operator(job: Job, kernel: Array, layer: bool, boundary: str) -> Convolution:
     taps = kernel.shape[2:] if layer else kernel.shape
     shape = job.in_shape or _shape(taps, job.dilation)
     options: dict[str, Any] = {"stride": job.stride, "dilation": job.dilation, "boundary": boundary}
@@ -106,7 +106,7 @@ def _shape(taps: tuple[int, ...], dilation: int | tuple[int, ...]) -> tuple[int,
     return tuple(max(side, SPREAD * reach(k, d) if k > 1 else 1) for k, d in zip(taps, spacing, strict=False))
 
 
-def kernel_facts(kernel: NDArray) -> dict[str, Any]:
+def kernel_facts(kernel: Array) -> dict[str, Any]:
     """What a kernel is by itself."""
     if kernel.size == 0 or not np.isfinite(kernel).all():
         raise GeometryError("the kernel is empty or holds NaN or inf, which make no operator; mend it")
@@ -196,7 +196,7 @@ def _each(values: tuple[Any, ...]) -> str:
     return said[0] if len(set(said)) == 1 else f"({', '.join(said)})"
 
 
-def _under(job: Job, kernel: NDArray, layer: bool, boundary: str) -> dict[str, Any]:
+def _under(job: Job, kernel: Array, layer: bool, boundary: str) -> dict[str, Any]:
     """Norm and condition under one boundary, or why there is none."""
     try:
         A = _operator(job, kernel, layer, boundary)

@@ -4,15 +4,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from .._optional import require
+from ..dtypes import Array
 
 WIDTH = 16.0
 TITLE_HEIGHT = 0.35
 
 
-def save_panels(path: Path, pictures: Sequence[NDArray], titles: Sequence[str], kernel: NDArray) -> None:
+def save_panels(path: Path, pictures: Sequence[Array], titles: Sequence[str], kernel: Array) -> None:
     """Write pictures `(channels, rows, columns)` side by side, and the kernel as the last panel, as a PNG."""
     rows, columns = pictures[0].shape[1:]
     panels = len(pictures) + 1
@@ -30,7 +30,7 @@ def save_panels(path: Path, pictures: Sequence[NDArray], titles: Sequence[str], 
     figure.savefig(path, format="png")
 
 
-def _displayable(picture: NDArray) -> NDArray:
+def _displayable(picture: Array) -> Array:
     """What imshow takes: rows, columns and, for colours, three channels, within full scale."""
     clipped = np.clip(picture, 0, 1)
     return clipped[0] if len(clipped) == 1 else np.moveaxis(clipped, 0, 2)

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from .._optional import require
 from ..affine import Affine
+from ..dtypes import Array
 from ..errors import ConvopError
 from ..interop.files.archive import is_archive
 from ..interop.files.doors import load
@@ -26,11 +26,11 @@ LEAST_AXES = 3  # of a layer's weight: two of channels, and one of space
 class Contents:
     """What a file holds: arrays by name, or an operator."""
 
-    arrays: dict[str, NDArray]
+    arrays: dict[str, Array]
     operator: Operator | None = None
     layers: bool = False  # whether arrays have two axes of channels
 
-    def array(self, name: str | None, path: Path) -> tuple[str, NDArray] | None:
+    def array(self, name: str | None, path: Path) -> tuple[str, Array] | None:
         """The array of that name, or the only one; None where there are several to choose from."""
         if name is None:
             return next(iter(self.arrays.items())) if len(self.arrays) == 1 else None
@@ -100,7 +100,7 @@ def _tensors(value: Any, name: str = "", depth: int = 0) -> Iterator[tuple[str, 
             yield from _tensors(each, f"{name}.{key}" if name else str(key), depth + 1)
 
 
-def _array(tensor: Any) -> NDArray:
+def _array(tensor: Any) -> Array:
     tensor = tensor.detach()
     if str(tensor.dtype) in ("torch.bfloat16", "torch.float16"):
         tensor = tensor.float()

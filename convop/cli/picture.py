@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._optional import require
+from ..dtypes import Array
 from ..errors import ConvopError
 from ..interop.files.doors import write_whole as write_whole
 
@@ -49,7 +50,7 @@ def writable(path: Path) -> None:
         raise ConvopError(f"{path.parent} cannot be written to; write elsewhere")
 
 
-def _full_scale(pixels: NDArray) -> Picture:
+def _full_scale(pixels: Array) -> Picture:
     """Pixels with the largest value of their type at 1, or of the picture if its numbers are real."""
     if pixels.dtype.kind in "ui":
         return pixels / float(np.iinfo(pixels.dtype).max)

@@ -3,11 +3,11 @@
 import math
 
 import numpy as np
-from numpy.typing import NDArray
 
 from .. import psf
 from ..arguments import Shape
 from ..convolution import Convolution
+from ..dtypes import Array
 from ..selection import Select
 
 # The best weight grows with the variance of the noise; the factor was found by trial on the shipped photograph.
@@ -34,7 +34,7 @@ def regularisation_weight(noise: float) -> float:
     return max(WEIGHT_PER_VARIANCE * noise**2, LEAST_WEIGHT)
 
 
-def psnr(reference: NDArray, picture: NDArray) -> float:
+def psnr(reference: Array, picture: Array) -> float:
     """Peak signal-to-noise ratio in decibels, for a full scale of 1; inf for equal pictures."""
     error = float(np.mean((reference - picture) ** 2))
     return -10 * math.log10(error) if error else math.inf

@@ -5,8 +5,8 @@ from typing import Any, final
 import numpy as np
 import pylops
 import scipy.sparse
-from numpy.typing import NDArray
 
+from ..dtypes import Array
 from ..errors import GeometryError, NotLinearError
 from ..foreign import as_operator
 from ..operator import Operator
@@ -26,16 +26,16 @@ class PyLopsOperator(pylops.LinearOperator):
         self.operator = operator
         super().__init__(dtype=operator.dtype, dims=operator.in_shape, dimsd=operator.out_shape)
 
-    def _matvec(self, x: NDArray) -> NDArray:
+    def _matvec(self, x: Array) -> Array:
         return self.operator.matvec(x)
 
-    def _rmatvec(self, x: NDArray) -> NDArray:
+    def _rmatvec(self, x: Array) -> Array:
         return self.operator.rmatvec(x)
 
-    def _matmat(self, X: NDArray) -> NDArray:
+    def _matmat(self, X: Array) -> Array:
         return self.operator.matmat(_dense(X))
 
-    def _rmatmat(self, X: NDArray) -> NDArray:
+    def _rmatmat(self, X: Array) -> Array:
         return self.operator.rmatmat(_dense(X))
 
     def _adjoint(self) -> "PyLopsOperator":
@@ -45,8 +45,8 @@ class PyLopsOperator(pylops.LinearOperator):
         return PyLopsOperator(self.operator.T)
 
 
-def _dense(X: Any) -> NDArray:
-    return X.toarray() if scipy.sparse.issparse(X) else X
+def _dense(X: Any) -> Array:
+    return X if isinstance(X, np.ndarray) else X.toarray()
 
 
 def to_pylops(A: Any) -> PyLopsOperator:
@@ -116,6 +116,7 @@ def from_pylops(P: pylops.LinearOperator) -> Operator:
     if isinstance(P, PyLopsOperator):
         return P.operator
     matrix: Any = getattr(P, "A", None) if P.explicit else None
-    if (isinstance(matrix, np.ndarray) or scipy.sparse.issparse(matrix)) and matrix.shape == P.shape:
+    held = isinstance(matrix, np.ndarray) or scipy.sparse.issparse(matrix)
+    if held and getattr(matrix, "shape", None) == P.shape:
         return as_operator(matrix, P.dims, P.dimsd)
     return as_operator(P)

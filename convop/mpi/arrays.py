@@ -4,11 +4,10 @@ import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from .._optional import require
 from ..arguments import Shape
-from ..dtypes import working
+from ..dtypes import Array, working
 from ..errors import GeometryError, ShapeError
 
 if TYPE_CHECKING:
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
     from .operator import DistributedConvolution
 
 
-def spread(own: NDArray, shapes: tuple[Shape, ...], comm: Any) -> "DistributedArray":
+def spread(own: Array, shapes: tuple[Shape, ...], comm: Any) -> "DistributedArray":
     """The flat distributed array whose parts have these shapes, and whose part on this rank is `own`."""
     sizes = list(map(math.prod, shapes))
     return require("pylops_mpi", "mpi").DistributedArray(
@@ -69,7 +68,7 @@ def scatter(D: "DistributedConvolution", x: Any) -> "DistributedArray":
     return spread(own, shapes, D.base_comm)
 
 
-def gather(D: "DistributedConvolution", y: "DistributedArray") -> NDArray:
+def gather(D: "DistributedConvolution", y: "DistributedArray") -> Array:
     """What `D` gave as one array, on every rank: it has to fit into the memory of each.
 
     Parameters

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ..dtypes import Array
 from .shares import Share, owners
 
 TAG = 29251  # of our messages, apart from other people's on the same communicator
@@ -43,7 +43,7 @@ class Exchange:
             if holder == rank
         ]
 
-    def fetch(self, x: NDArray) -> Travelling:
+    def fetch(self, x: Array) -> Travelling:
         """Start to bring the halo, from everybody's `x`; what arrives are its rows."""
         halo = np.empty((len(self.mine.halo), *x.shape[1:]), x.dtype)
         sent = [np.ascontiguousarray(x[rows]) for _, rows in self.to_others]
@@ -51,14 +51,14 @@ class Exchange:
         requests += [self.comm.Isend(each, rank, TAG) for each, (rank, _) in zip(sent, self.to_others, strict=True)]
         return Travelling(requests, halo, sent)
 
-    def give_back(self, halo: NDArray) -> Travelling:
+    def give_back(self, halo: Array) -> Travelling:
         """The adjoint of `fetch`: start to send what belongs to others; what arrives is to be added (`add`)."""
         received = [np.empty((len(rows), *halo.shape[1:]), halo.dtype) for _, rows in self.to_others]
         requests = [self.comm.Irecv(each, rank, TAG) for each, (rank, _) in zip(received, self.to_others, strict=True)]
         requests += [self.comm.Isend(halo[part], rank, TAG) for rank, part in self.from_others]
         return Travelling(requests, received, halo)
 
-    def add(self, received: Sequence[NDArray], x: NDArray) -> None:
+    def add(self, received: Sequence[Array], x: Array) -> None:
         """Add what others gave back to the rows of `x`, in the order of their ranks."""
         for each, (_, rows) in zip(received, self.to_others, strict=True):
             x[rows] += each

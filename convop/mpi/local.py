@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from ..arguments import Shape
 from ..convolution import Convolution
+from ..dtypes import Array
 from ..part import Part
 from .exchange import Exchange
 from .shares import Share
@@ -30,7 +31,7 @@ class LocalConvolution:
         self.interior = [Piece(A, share.interior, share)] if share.interior else []
         self.edges = [Piece(A, edge, share) for edge in share.edges]
 
-    def forward(self, x: NDArray) -> NDArray:
+    def forward(self, x: Array) -> Array:
         """From `in_shape` to `out_shape`."""
         y = np.empty(self.out_shape, np.result_type(self.dtype, x.dtype))
         rows, results = (np.moveaxis(each, self.axis, 0) for each in (x, y))
@@ -42,7 +43,7 @@ class LocalConvolution:
             results[piece.outputs] = self._through(piece.part.forward, piece.read(rows, halo))
         return y
 
-    def adjoint(self, y: NDArray) -> NDArray:
+    def adjoint(self, y: Array) -> Array:
         """From `out_shape` to `in_shape`."""
         x = np.zeros(self.in_shape, np.result_type(self.dtype, y.dtype))
         rows, given = (np.moveaxis(each, self.axis, 0) for each in (x, y))
@@ -55,7 +56,7 @@ class LocalConvolution:
         self.exchange.add(travelling.arrived(), rows)
         return x
 
-    def _through(self, apply: Any, rows: NDArray) -> NDArray:
+    def _through(self, apply: Any, rows: Array) -> Array:
         """Apply a function of arrays in their own order to one that has its rows first."""
         return np.moveaxis(apply(np.moveaxis(rows, 0, self.axis)), self.axis, 0)
 
@@ -73,7 +74,7 @@ class Piece:
         self.rows = _index(samples[held] - share.rows.start)
         self.halo = np.searchsorted(share.halo, samples[~held])
 
-    def read(self, rows: NDArray, halo: NDArray | None) -> NDArray:
+    def read(self, rows: Array, halo: Array | None) -> Array:
         """What it reads, from the rank's rows and its halo."""
         if halo is None or len(self.others) == 0:
             return rows[self.rows]
@@ -82,7 +83,7 @@ class Piece:
         block[self.others] = halo[self.halo]
         return block
 
-    def add(self, block: NDArray, rows: NDArray, halo: NDArray) -> None:
+    def add(self, block: Array, rows: Array, halo: Array) -> None:
         """The adjoint of `read`."""
         rows[self.rows] += block[self.held]
         halo[self.halo] += block[self.others]

@@ -8,11 +8,10 @@ from collections.abc import Callable
 from typing import Any, final
 
 import numpy as np
-from numpy.typing import NDArray
 from pylops_mpi import DistributedArray, MPILinearOperator, Partition
 
 from ..arguments import Shape
-from ..dtypes import as_signal
+from ..dtypes import Array, as_signal
 from ..errors import ShapeError
 from .arrays import gather, scatter, spread
 from .local import LocalConvolution
@@ -75,7 +74,7 @@ class DistributedConvolution(MPILinearOperator):
             self._hermitian, adjoint._hermitian = adjoint, self
         return self._hermitian
 
-    def _applied(self, apply: Callable[[NDArray], NDArray], x: DistributedArray) -> DistributedArray:
+    def _applied(self, apply: Callable[[Array], Array], x: DistributedArray) -> DistributedArray:
         own = self.local_in_shapes[self.rank]
         if x.partition is not Partition.SCATTER or x.local_array.size != math.prod(own):
             raise ShapeError(
@@ -86,7 +85,7 @@ class DistributedConvolution(MPILinearOperator):
         y = apply(as_signal(x.local_array, self.local.dtype).reshape(own))
         return spread(y, self.local_out_shapes, self.base_comm)
 
-    def _replicated(self, x: NDArray) -> NDArray:
+    def _replicated(self, x: Array) -> Array:
         if x.size != self.shape[1]:
             raise ShapeError(
                 f"an operator of shape {self.shape} takes a vector of length {self.shape[1]}, got {x.shape}"

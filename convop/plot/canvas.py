@@ -3,9 +3,9 @@
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from .._optional import require
+from ..dtypes import Array
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -30,7 +30,7 @@ def whole_ticks(ax: "Axes", most: int = 6) -> None:
         axis.set_major_formatter(ticker.StrMethodFormatter("{x:,.0f}"))
 
 
-def image(ax: "Axes", values: NDArray, bar: bool = True, **options: Any) -> Any:
+def image(ax: "Axes", values: Array, bar: bool = True, **options: Any) -> Any:
     """Real numbers as colours, zero white where there are both signs; complex numbers by their modulus."""
     shown = np.ma.asarray(np.abs(values) if np.iscomplexobj(values) else values)
     largest = (float(np.abs(shown).max()) if shown.count() else 0.0) or 1.0

@@ -3,11 +3,11 @@
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from .._optional import require
 from ..arguments import as_int, as_sequence
 from ..convolution import Convolution
+from ..dtypes import Array
 from ..errors import GeometryError, ShapeError
 from ..foreign import as_operator
 from ..operator import Operator
@@ -63,7 +63,7 @@ def kernel(A: Any, ax: "Axes | None" = None, *, channels: tuple[int, int] = (0, 
     return ax
 
 
-def _taps(A: Any, channels: tuple[int, int]) -> NDArray:
+def _taps(A: Any, channels: tuple[int, int]) -> Array:
     if not isinstance(A, Convolution):
         if isinstance(A, Operator):
             raise GeometryError(
@@ -78,7 +78,7 @@ def _taps(A: Any, channels: tuple[int, int]) -> NDArray:
     return A.kernel[o, i]
 
 
-def _stems(ax: "Axes", at: NDArray, values: NDArray) -> None:
+def _stems(ax: "Axes", at: Array, values: Array) -> None:
     parts = (np.real(values), np.imag(values)) if np.iscomplexobj(values) else (values,)
     for part, colour, label in zip(parts, (BLUE, RED), ("real part", "imaginary part"), strict=False):
         lines = ax.vlines(at, 0, part, color=colour, linewidth=1)
@@ -162,7 +162,7 @@ def _place(operator: Operator, index: Any) -> tuple[int, ...]:
     return place
 
 
-def _two_axes(values: NDArray, channel: int) -> NDArray:
+def _two_axes(values: Array, channel: int) -> Array:
     if values.ndim < 3:
         return values
     number = as_int(channel, "channel", 0)
@@ -172,7 +172,7 @@ def _two_axes(values: NDArray, channel: int) -> NDArray:
     return values[tuple(n // 2 for n in values.shape[:-2])]
 
 
-def _around(support: NDArray, axis: int) -> tuple[int, int]:
+def _around(support: Array, axis: int) -> tuple[int, int]:
     """From where to where an axis is shown: what is not zero, and a margin."""
     others = tuple(i for i in range(support.ndim) if i != axis)
     at = np.flatnonzero(support.any(axis=others))

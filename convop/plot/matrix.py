@@ -4,12 +4,12 @@ import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from .._optional import require
 from ..arguments import as_int
 from ..blocks import Blocks
 from ..convolution import Convolution
+from ..dtypes import Array
 from ..foreign import as_operator
 from ..operator import Operator
 from .canvas import BLUE, GREY, axes_for, image, sizes, whole_ticks
@@ -87,7 +87,7 @@ def _shades() -> Any:
     return colours.LinearSegmentedColormap.from_list("entries", [light, BLUE, "#002b45"]).with_extremes(bad="white")
 
 
-def _density(A: Operator, most: int) -> NDArray:
+def _density(A: Operator, most: int) -> Array:
     """The share of entries behind each pixel relative to the fullest, NaN where there is none."""
     rows, columns = A.shape
     high, wide = min(rows, most), min(columns, most)

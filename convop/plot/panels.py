@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from ..dtypes import Array
 from ..errors import ShapeError
 from .canvas import axes_for
 
@@ -77,7 +78,7 @@ def panels(
     return ax
 
 
-def _picture(title: str, values: ArrayLike) -> NDArray:
+def _picture(title: str, values: ArrayLike) -> Array:
     picture = np.asarray(values)
     flat = picture.ndim == 2 or (picture.ndim == 3 and picture.shape[2] in COLOURS)
     if not flat or picture.size == 0 or picture.dtype.kind not in "biuf":

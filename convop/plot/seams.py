@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from .._optional import require
 from ..arguments import as_int
+from ..dtypes import Array
 from ..errors import GeometryError
 from ..explain import explain as explained
 from .canvas import GREY, RED, axes_for, sizes
@@ -79,7 +80,7 @@ def explain(A: Any, ax: "Axes | None" = None, *, seam: int = 0, channel: int = 0
     return ax
 
 
-def _two_axes(rows: NDArray, channel: int) -> NDArray:
+def _two_axes(rows: Array, channel: int) -> Array:
     if rows.ndim == 1:
         return rows[None]
     if rows.ndim == 2:

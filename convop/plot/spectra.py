@@ -3,8 +3,8 @@
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ..dtypes import Array
 from ..errors import GeometryError
 from ..foreign import as_operator
 from ..spectrum.basis import DFT
@@ -72,7 +72,7 @@ def symbol(A: Any, ax: "Axes | None" = None) -> "Axes":
     return ax
 
 
-def _frequencies(n: int, periodic: bool) -> NDArray:
+def _frequencies(n: int, periodic: bool) -> Array:
     """Of the discrete Fourier transform with zero in the middle, or of the cosine transform."""
     return np.fft.fftshift(np.fft.fftfreq(n)) if periodic else np.arange(n) / (2 * n)
 

@@ -16,8 +16,8 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ..dtypes import Array, DType
 from ..operator import Operator
 from .admm_gap import Objective, mended
 from .admm_splits import Splits
@@ -40,7 +40,7 @@ class Splitting:
     quadratic: Quadratic
     shares: tuple[float, ...]  # of rho, for each penalty
     rho: float
-    candidate: Callable[[NDArray, list[NDArray]], NDArray]  # an x that is worth measuring, from x and the z
+    candidate: Callable[[Array, list[Array]], Array]  # an x that is worth measuring, from x and the z
 
 
 def in_double(task: Task) -> Task:
@@ -52,7 +52,7 @@ def in_double(task: Task) -> Task:
     return replace(task, problem=Problem(wide * task.problem.A, L), b=b, start=start)
 
 
-def signal_size(A: Operator, f: NDArray, about_mean: bool) -> float:
+def signal_size(A: Operator, f: Array, about_mean: bool) -> float:
     """About how far samples of x lie from zero, or from their mean: `f = A^H b` over the gain of `A^H A`."""
     flat = f.reshape((len(f), -1))
     centred = flat - flat.mean(-1, keepdims=True) if about_mean else flat
@@ -62,7 +62,7 @@ def signal_size(A: Operator, f: NDArray, about_mean: bool) -> float:
     return size / gain(A, f) if size else 1.0
 
 
-def gain(A: Operator, f: NDArray) -> float:
+def gain(A: Operator, f: Array) -> float:
     """``||A f||^2 / ||f||^2``, which lies below the squared norm of `A` and is seldom far from it for `f = A^H b`."""
     power = float(np.linalg.norm(f)) ** 2
     return float(np.linalg.norm(A(f))) ** 2 / power if power else 1.0
@@ -72,18 +72,18 @@ def gain(A: Operator, f: NDArray) -> float:
 class _Run:
     """The state of one run."""
 
-    x: NDArray
+    x: Array
     splits: Splits
     factor: QuadraticFactor
-    right: NDArray  # right-hand side of the last quadratic step
-    best: NDArray | None = None
-    least: NDArray = field(default_factory=lambda: np.zeros(0))  # objective of the best x of each item
-    bound: NDArray = field(default_factory=lambda: np.zeros(0))  # the largest lower bound on the minimum
+    right: Array  # right-hand side of the last quadratic step
+    best: Array | None = None
+    least: Array = field(default_factory=lambda: np.zeros(0))  # objective of the best x of each item
+    bound: Array = field(default_factory=lambda: np.zeros(0))  # the largest lower bound on the minimum
     history: list[float] = field(default_factory=list)
     status: str = "max_iterations"
 
 
-def alternate(task: Task, alpha: float, splitting: Splitting, dtype: np.dtype, said: str) -> Found:
+def alternate(task: Task, alpha: float, splitting: Splitting, dtype: DType, said: str) -> Found:
     """Alternate until the relative duality gap is at most `task.tol`; gives back `x` as `dtype`."""
     run, checks = _started(task, splitting), [FIRST_CHECK]
     try:
@@ -114,7 +114,7 @@ def alternate(task: Task, alpha: float, splitting: Splitting, dtype: np.dtype, s
     return Found(x, alpha, run.status, "admm", reason, len(run.history), history, nan)
 
 
-def _iterate(run: _Run) -> NDArray:
+def _iterate(run: _Run) -> Array:
     return run.x if run.best is None else run.best
 
 

@@ -27,8 +27,8 @@ from functools import reduce
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ..dtypes import Array
 from ..operator import Operator
 from .admm_penalty import Gauge
 from .admm_splits import Splits
@@ -45,10 +45,10 @@ class Objective:
     """`P`; arrays have one batch axis in front."""
 
     A: Operator
-    b: NDArray
+    b: Array
     penalties: tuple[Gauge, ...]
 
-    def gap(self, x: NDArray, u: NDArray, qs: list[NDArray]) -> tuple[NDArray, NDArray]:
+    def gap(self, x: Array, u: Array, qs: list[Array]) -> tuple[Array, Array]:
         """`P(x)` and the bound on `P(x) - P(x*)` for each item; any `u` and `qs` will do."""
         v = self.A(x) - self.b
         images = [p.image(x) for p in self.penalties]
@@ -65,8 +65,8 @@ class Objective:
 
 
 def mended(
-    objective: Objective, factor: QuadraticFactor, splits: Splits, u: NDArray, qs: list[NDArray], steps: int, tol: float
-) -> tuple[NDArray, list[NDArray]]:
+    objective: Objective, factor: QuadraticFactor, splits: Splits, u: Array, qs: list[Array], steps: int, tol: float
+) -> tuple[Array, list[Array]]:
     """`u` and `qs` moved in `steps` projections, after which their sum is zero but for `tol` times `A^H b`."""
     size = array_norms(objective.A.H(objective.b))
     for left in reversed(range(steps)):
@@ -84,16 +84,16 @@ def mended(
     return u, qs
 
 
-def _squares(u: NDArray) -> NDArray:
+def _squares(u: Array) -> Array:
     return _inner(u, u)
 
 
-def _inner(a: NDArray, b: NDArray) -> NDArray:
+def _inner(a: Array, b: Array) -> Array:
     """The real part of the inner product of each item."""
     flat = (len(a), -1)
     return np.einsum("bi,bi->b", a.reshape(flat).conj(), b.reshape(flat)).real
 
 
-def _each(numbers: NDArray, like: NDArray) -> Any:
+def _each(numbers: Array, like: Array) -> Any:
     """One number for each item, to be multiplied by arrays like `like`."""
     return numbers.reshape((-1,) + (1,) * (like.ndim - 1))

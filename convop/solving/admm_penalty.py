@@ -4,8 +4,8 @@ import abc
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ..dtypes import Array
 from ..operator import Operator
 
 
@@ -15,16 +15,16 @@ class Penalty(abc.ABC):
 
     K: Operator | None
 
-    def image(self, x: NDArray) -> NDArray:
+    def image(self, x: Array) -> Array:
         """`K x`."""
         return x if self.K is None else self.K(x)
 
-    def back(self, q: NDArray) -> NDArray:
+    def back(self, q: Array) -> Array:
         """`K^H q`."""
         return q if self.K is None else self.K.H(q)
 
     @abc.abstractmethod
-    def nearest(self, q: NDArray, radius: float = 1.0) -> NDArray:
+    def nearest(self, q: Array, radius: float = 1.0) -> Array:
         """`q` less the proximal point of `radius * g` at `q`."""
 
 
@@ -35,10 +35,10 @@ class Gauge(Penalty):
     """
 
     @abc.abstractmethod
-    def value(self, image: NDArray) -> NDArray:
+    def value(self, image: Array) -> Array:
         """`g` for each array of a batch; where `g` is infinite or 0 it is 0."""
 
-    def strain(self, q: NDArray) -> NDArray:
+    def strain(self, q: Array) -> Array:
         """For each array of a batch by how much `q` has to be divided to lie in the dual domain; at least 1."""
         return np.ones(len(q))
 
@@ -54,22 +54,22 @@ class Norm(Gauge):
     grouped: bool = False
     signed: bool = False
 
-    def _modulus(self, image: NDArray) -> NDArray:
+    def _modulus(self, image: Array) -> Array:
         if self.signed:
             return image
         return np.linalg.norm(image, axis=1, keepdims=True) if self.grouped else abs(image)
 
-    def nearest(self, q: NDArray, radius: float = 1.0) -> NDArray:
+    def nearest(self, q: Array, radius: float = 1.0) -> Array:
         bound = self.weight * radius
         if self.signed:
             return np.minimum(q, bound)
         modulus = self._modulus(q)
         return q * np.divide(bound, modulus, where=modulus > bound, out=np.ones_like(modulus))
 
-    def value(self, image: NDArray) -> NDArray:
+    def value(self, image: Array) -> Array:
         return self.weight * self._modulus(image).reshape((len(image), -1)).sum(-1)
 
-    def strain(self, q: NDArray) -> NDArray:
+    def strain(self, q: Array) -> Array:
         largest = self._modulus(q).reshape((len(q), -1)).max(-1)
         return np.maximum(largest / self.weight, 1.0)
 
@@ -79,15 +79,15 @@ class Partial(Gauge):
     """A norm of the entries that are `seen`, 1 there and 0 elsewhere; the dual domain holds zeros elsewhere."""
 
     norm: Norm
-    seen: NDArray
+    seen: Array
 
-    def nearest(self, q: NDArray, radius: float = 1.0) -> NDArray:
+    def nearest(self, q: Array, radius: float = 1.0) -> Array:
         return self.norm.nearest(q * self.seen, radius)
 
-    def value(self, image: NDArray) -> NDArray:
+    def value(self, image: Array) -> Array:
         return self.norm.value(image * self.seen)
 
-    def strain(self, q: NDArray) -> NDArray:
+    def strain(self, q: Array) -> Array:
         return self.norm.strain(q * self.seen)
 
 
@@ -95,8 +95,8 @@ class Partial(Gauge):
 class Nonnegative(Gauge):
     """Infinite where a sample is negative; the dual domain holds what is not positive."""
 
-    def nearest(self, q: NDArray, radius: float = 1.0) -> NDArray:
+    def nearest(self, q: Array, radius: float = 1.0) -> Array:
         return np.minimum(q, 0)
 
-    def value(self, image: NDArray) -> NDArray:
+    def value(self, image: Array) -> Array:
         return np.zeros(len(image))

@@ -5,8 +5,8 @@ from functools import reduce
 from typing import Self
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ..dtypes import Array
 from .admm_penalty import Penalty
 from .normal import array_norms, relative
 
@@ -37,27 +37,27 @@ class Splits:
     penalties: tuple[Penalty, ...]
     shares: tuple[float, ...]
     rho: float
-    zs: list[NDArray]
-    ys: list[NDArray]
+    zs: list[Array]
+    ys: list[Array]
     paces: tuple[float, float] = (0.0, 0.0)
     change: float = 0.0
 
     @classmethod
-    def at(cls, x: NDArray, penalties: tuple[Penalty, ...], shares: tuple[float, ...], rho: float) -> Self:
+    def at(cls, x: Array, penalties: tuple[Penalty, ...], shares: tuple[float, ...], rho: float) -> Self:
         zs = [np.array(p.image(x)) for p in penalties]
         return cls(penalties, shares, rho, zs, [np.zeros_like(z) for z in zs])
 
-    def pull(self) -> NDArray:
+    def pull(self) -> Array:
         """``sum of share K^H (z - y)``: what they add to the right-hand side of a quadratic step, over `rho`."""
         parts = zip(self.penalties, self.shares, self.zs, self.ys, strict=True)
         return reduce(np.add, (share * p.back(z - y) for p, share, z, y in parts))
 
-    def links(self, x: NDArray) -> list[NDArray]:
+    def links(self, x: Array) -> list[Array]:
         """The dual variables ``rho share (K x - z + y)``, for which the quadratic step is stationary at `x`."""
         parts = zip(self.penalties, self.shares, self.zs, self.ys, strict=True)
         return [self.rho * share * (p.image(x) - z + y) for p, share, z, y in parts]
 
-    def advance(self, x: NDArray) -> None:
+    def advance(self, x: Array) -> None:
         """One over-relaxed step of `z` and `y` towards `K x`."""
         squares = np.zeros((4, len(x)))
         for index, (p, share) in enumerate(zip(self.penalties, self.shares, strict=True)):

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..convolution import Convolution
+from ..dtypes import Array
 from ..geometry import Geometry
 from ..operator import Operator
 from ..stacking import vstack
@@ -90,11 +90,11 @@ class QuadraticFactor:
     alpha: float
     factor: Factor
 
-    def solve(self, f: NDArray, tol: float, start: NDArray | None = None) -> Answer:
+    def solve(self, f: Array, tol: float, start: Array | None = None) -> Answer:
         """To about the relative residual `tol`."""
         return self.factor.solve(f, tol, INNER_STEPS, start)
 
-    def solve_well(self, f: NDArray, tol: float, start: NDArray | None = None) -> Answer:
+    def solve_well(self, f: Array, tol: float, start: Array | None = None) -> Answer:
         """To the relative residual `tol`, by the operators themselves, or as far as rounding lets it."""
         return refined(self.problem, self.factor, f, self.alpha, tol, INNER_STEPS, start)
 
@@ -110,7 +110,7 @@ def _identity_like(A: Operator, number: float) -> Convolution:
     return Convolution.of(geometry, np.full(geometry.weight_shape, number, dtype), "correlation")
 
 
-def closer(f: NDArray, before: NDArray) -> float:
+def closer(f: Array, before: Array) -> float:
     """The relative residual to solve to for `f`, where a solution for `before` is the start."""
     change = CLOSER * relative(array_norms(f - before), array_norms(f))
     return min(max(change, ROUNDINGS * float(np.finfo(f.dtype).eps)), LOOSEST)

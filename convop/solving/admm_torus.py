@@ -14,12 +14,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..apply.transforms import fast_length
 from ..arguments import Shape
 from ..blocks import Blocks
 from ..convolution import Convolution
+from ..dtypes import Array
 from ..geometry import Geometry
 from ..operator import Operator
 from ..stacking import vstack
@@ -37,7 +37,7 @@ class Wrapped:
     """A task on a torus, its array at the origin, and which entries of `L x` are penalised."""
 
     task: Task
-    seen: NDArray
+    seen: Array
     spatial: Shape
 
     def cropped(self, x: Any) -> Any:
@@ -108,7 +108,7 @@ def _around(sizes: Shape, rows: Rows) -> Convolution:
     return _convolution(g, sizes, padding, "periodic", rows.weight)
 
 
-def _convolution(g: Geometry, sizes: Shape, padding: Any, boundary: Any, weight: NDArray) -> Convolution:
+def _convolution(g: Geometry, sizes: Shape, padding: Any, boundary: Any, weight: Array) -> Convolution:
     geometry = Geometry.make(sizes, g.kernel, dilation=g.dilation, padding=padding, boundary=boundary, lifted=g.lifted)
     return Convolution.of(geometry, weight, "correlation")
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ..apply.transforms import transform_workers
 from ..arguments import Shape
+from ..dtypes import Array, DType
 from . import hermitian_toeplitz
 
 
@@ -22,7 +23,7 @@ class Arrays:
     `precision` is the real type in which is solved; what is prepared once is prepared in double precision.
     """
 
-    precision: np.dtype
+    precision: DType
     xp: ClassVar[Any] = np
 
     @property
@@ -47,13 +48,13 @@ class Arrays:
         """Zeros of the type of `like`."""
         return np.zeros(shape, like.dtype)
 
-    def placed(self, shape: Shape, places: NDArray[np.intp], values: NDArray) -> Any:
+    def placed(self, shape: Shape, places: NDArray[np.intp], values: Array) -> Any:
         """Zeros of `shape` with `values` added at these flat places, where several may meet."""
         whole = np.zeros(math.prod(shape), values.dtype)
         np.add.at(whole, places, values)
         return whole.reshape(shape)
 
-    def native(self, values: NDArray) -> Any:
+    def native(self, values: Array) -> Any:
         """A numpy array as one of these, as precise as it is."""
         return values
 
@@ -62,7 +63,7 @@ class Arrays:
         imaginary = np.complex64 if np.iscomplexobj(values) else np.float32
         return values.astype(np.result_type(self.precision, imaginary), copy=False)
 
-    def host(self, values: Any) -> NDArray:
+    def host(self, values: Any) -> Array:
         """An array, or a number, as numpy's."""
         return np.asarray(values)
 

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..arguments import Shape
+from ..dtypes import Array, DType
 from ..memory import available_bytes, human
 from .arrays import Arrays
 from .conjugate_gradients import Iterations, Stop, conjugate_gradients
@@ -28,7 +29,7 @@ LARGEST_CORNER = 4000  # 128 MB, a second to factor
 CORNER_WORK = 32  # entries of a corner's matrix for each sample of the torus, so that a solve costs what a step does
 
 
-def too_large(sizes: Shape, kept: tuple[Shape, ...], dtype: np.dtype) -> str | None:
+def too_large(sizes: Shape, kept: tuple[Shape, ...], dtype: DType) -> str | None:
     """Whether a cross is so thick that the inverses along its strips do not fit into memory, and how large they are."""
     total = math.prod(sizes)
     entries = sum(
@@ -159,7 +160,7 @@ class _Strip:
         self.positions = cross.arrays.native(np.searchsorted(cross.places, places).ravel())
         self.inverses = cross.arrays.working(self._inverses(cross, axis, component, layer))
 
-    def _inverses(self, cross: Cross, axis: int, component: NDArray, layer: NDArray) -> Any:
+    def _inverses(self, cross: Cross, axis: int, component: Array, layer: Array) -> Any:
         """For each frequency along the strip, the inverse of the matrix across it."""
         arrays, xp = cross.arrays, cross.arrays.xp
         thick, alone = int(layer.max() - layer.min()), len(cross.kept) == 1
@@ -194,7 +195,7 @@ class _Corner:
     factor: Any
 
     @classmethod
-    def of(cls, cross: Cross, chosen: NDArray) -> "_Corner | None":
+    def of(cls, cross: Cross, chosen: Array) -> "_Corner | None":
         arrays = cross.arrays
         component, *places = np.unravel_index(cross.places[chosen], (len(cross.kept), *cross.torus.sizes))
         lags = [(at[:, None] - at[None, :]) % n for at, n in zip(places, cross.torus.sizes, strict=True)]

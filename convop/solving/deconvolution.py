@@ -4,11 +4,11 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from ..arguments import Shape, is_one_of, per_axis
 from ..convolution import Convolution
-from ..dtypes import as_coefficients, as_signal
+from ..dtypes import Array, as_coefficients, as_signal
 from ..errors import GeometryError
 from .deconvolution_axes import Axes
 from .deconvolution_weight import weight
@@ -97,7 +97,7 @@ def deconvolve(
 
 
 def _solved(
-    blurs: list[Convolution], kernels: list[NDArray], values: NDArray, channels: int, options: dict[str, Any]
+    blurs: list[Convolution], kernels: list[Array], values: Array, channels: int, options: dict[str, Any]
 ) -> Solution:
     """Solve for `values` `(*channels, *stack, *spatial)`, with `channels` the number of channel axes, 0 or 1.
 
@@ -123,7 +123,7 @@ def _probed(options: dict[str, Any]) -> bool:
     return options.get("alpha") is None and options["prior"] in ("tv", "l1") and named
 
 
-def as_picture(image: ArrayLike, what: str) -> NDArray:
+def as_picture(image: ArrayLike, what: str) -> Array:
     """Finite numbers of one of the four types; integers become float64."""
     values = as_signal(image, np.dtype(np.float64))
     bad = int(values.size - np.count_nonzero(np.isfinite(values)))
@@ -144,7 +144,7 @@ def frame_of(kernel: Shape, center: Any, shape: Shape) -> tuple[slice, ...]:
     return tuple(slice(start, start + m) for start, m in zip(starts, shape, strict=True))
 
 
-def blur_of(kernel: NDArray, shape: Shape, boundary: Any, center: Any) -> Convolution:
+def blur_of(kernel: Array, shape: Shape, boundary: Any, center: Any) -> Convolution:
     """From the scene to the picture."""
     if not kernel.any():
         raise GeometryError(f"the kernel of shape {kernel.shape} is zero everywhere; give the blur of a bright point")
@@ -180,13 +180,13 @@ def about_the_sum(kernels: Any) -> str:
     return f"the kernel sums to {said}, not 1, so the estimate differs from the image in brightness"
 
 
-def _of_precision(values: NDArray, kernel: NDArray) -> NDArray:
+def _of_precision(values: Array, kernel: Array) -> Array:
     """The kernel in the precision of the picture."""
     precision = np.finfo(values.dtype).dtype
     return kernel.astype(np.result_type(precision, np.complex64) if kernel.dtype.kind == "c" else precision)
 
 
-def _like(image: NDArray, x: NDArray) -> NDArray:
+def _like(image: Array, x: Array) -> Array:
     """An estimate in the dtype of the image, in so far as that can hold it."""
     if image.dtype.kind not in "iuf" or x.dtype.kind == "c":
         return x
@@ -205,7 +205,7 @@ def _together(solutions: list[Solution], axis: int = 0) -> Solution:
     """Those of many items as a single one, with the status of the worst."""
     worst = min(solutions, key=lambda each: WORST_FIRST.index(each.status))
 
-    def stacked(name: str) -> NDArray:
+    def stacked(name: str) -> Array:
         return np.stack([np.asarray(getattr(each, name)) for each in solutions], axis)
 
     steps = max(each.iterations for each in solutions)

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..arguments import Shape, as_int
+from ..dtypes import Array
 from ..errors import GeometryError, ShapeError
 
 COLOURS = (3, 4)  # how long an axis of colours is
@@ -46,11 +46,11 @@ class Axes:
             )
         return cls(channel, spatial)
 
-    def inside(self, array: NDArray) -> NDArray:
+    def inside(self, array: Array) -> Array:
         """Channels first."""
         return array if self.channel is None else np.moveaxis(array, self.channel, 0)
 
-    def outside(self, array: NDArray) -> NDArray:
+    def outside(self, array: Array) -> Array:
         """Channels where the picture has them."""
         return array if self.channel is None else np.moveaxis(array, 0, self.channel)
 

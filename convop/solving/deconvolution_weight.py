@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from .._optional import require
 from ..arguments import Shape
 from ..convolution import Convolution
+from ..dtypes import Array
 from ..operator import Operator
 from .door import ADVICE, solve
 from .parameter.noise import estimate_noise
@@ -38,13 +38,13 @@ class Probe:
     """Windows of a picture, the same with a little more noise, and what made them of their scenes."""
 
     A: Operator
-    b: NDArray  # (windows, *shape), then the same shaken
-    shake: NDArray
+    b: Array  # (windows, *shape), then the same shaken
+    shake: Array
     noise: float  # as estimated from the windows
     size: float  # of what was added
 
     @classmethod
-    def of(cls, kernel: NDArray, items: NDArray) -> "Probe":
+    def of(cls, kernel: Array, items: Array) -> "Probe":
         """From `(items, *spatial)`: pictures that share their weight."""
         windows = _windows(items, kernel.shape)
         shape = windows.shape[1:]
@@ -57,7 +57,7 @@ class Probe:
         shake = rng.choice(signs, windows.shape).astype(windows.dtype)
         return cls(A, np.concatenate([windows, windows + size * shake]), shake, noise, size)
 
-    def risk(self, x: NDArray, noise: float | None) -> float:
+    def risk(self, x: Array, noise: float | None) -> float:
         """GCV of an estimate of all windows; with the noise known, the unbiased estimate of the predictive risk."""
         count = len(self.shake)
         seen = self.A(x)
@@ -69,7 +69,7 @@ class Probe:
         return misfit / left**2 if left > 0 else math.inf
 
 
-def weight(kernel: NDArray, items: NDArray, options: dict[str, Any]) -> tuple[float, str]:
+def weight(kernel: Array, items: Array, options: dict[str, Any]) -> tuple[float, str]:
     """The alpha that pictures `(items, *spatial)` share, for these options of `solve`; and how it came about."""
     noise = options.get("noise")
     probe = Probe.of(kernel, items)
@@ -91,7 +91,7 @@ def _searched(
 ) -> tuple[list[float], list[float]]:
     """Alphas a factor apart and their risks, around a minimum: from the first guess in the direction that falls."""
     quiet = {**options, "progress": False, "callback": None, "tol": LOOSE}
-    start: NDArray | None = None
+    start: Array | None = None
 
     def risk(alpha: float) -> float:
         nonlocal start
@@ -124,7 +124,7 @@ def _parabola(alphas: list[float], risks: list[float], best: int) -> float:
     return alphas[best] * STEP ** (0.5 * (before - after) / bend if bend > 0 else 0.0)
 
 
-def _windows(items: NDArray, kernel: Shape) -> NDArray:
+def _windows(items: Array, kernel: Shape) -> Array:
     """A window in one corner and one in the other, in turn where there are many items; small items as they are."""
     shape = items.shape[1:]
     side = WINDOW.get(len(shape), min(WINDOW.values()))

@@ -3,8 +3,8 @@
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ..dtypes import Array
 from ..operator import Operator
 from ..spectrum.closed_form import ClosedForm, closed_form
 from ..spectrum.gram import gram_spectrum
@@ -63,7 +63,7 @@ class DiagonalFactor(Factor):
         return Answer(x, (0.0,), "converged")
 
 
-def _pseudo_inverse(gram: NDArray, eps: float) -> NDArray:
+def _pseudo_inverse(gram: Array, eps: float) -> Array:
     """The inverse of each Hermitian block but for directions that nothing determines, to which it gives zero."""
     values, vectors = np.linalg.eigh(gram)
     determined = values > values.max(initial=0.0) * eps * values.size**0.5

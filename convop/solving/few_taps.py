@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..arguments import Shape
+from ..dtypes import Array
 from ..kernel_side import KernelOperator
 from .normal import Answer, Factor, Method, State, Watch
 from .problem import Problem
@@ -30,7 +31,7 @@ def obstacle(problem: Problem, alpha: float) -> str | None:
     return f"{g.taps} taps are more than {MOST}" if g.taps > MOST else None
 
 
-def normal_matrix(U: KernelOperator) -> NDArray:
+def normal_matrix(U: KernelOperator) -> Array:
     """`U^H U` in double precision, for a kernel of one channel that moves by one sample."""
     g = U.geometry
     wide = np.result_type(U.dtype, np.float64)
@@ -53,7 +54,7 @@ def normal_matrix(U: KernelOperator) -> NDArray:
     return matrix
 
 
-def _windows(signals: NDArray, lag: NDArray[np.intp], window: Shape) -> NDArray:
+def _windows(signals: Array, lag: NDArray[np.intp], window: Shape) -> Array:
     """The sums of `conj(x[i]) x[i + lag]` over all windows of this shape, all signals together."""
     ends = [(max(0, -d), n - max(0, d)) for d, n in zip(lag.tolist(), signals.shape[1:], strict=True)]
     before, after = (
@@ -66,7 +67,7 @@ def _windows(signals: NDArray, lag: NDArray[np.intp], window: Shape) -> NDArray:
     return product
 
 
-def _moving_sums(values: NDArray, length: int, axis: int) -> NDArray:
+def _moving_sums(values: Array, length: int, axis: int) -> Array:
     """The sums over windows of this length along an axis: of what all share, and of the ends of each."""
     values = np.moveaxis(values, axis, 0)
     count = len(values) - length + 1
@@ -90,7 +91,7 @@ class TapsState(State):
         return TapsFactor(self, alpha)
 
 
-def matrices(problem: Problem) -> tuple[NDArray, NDArray]:
+def matrices(problem: Problem) -> tuple[Array, Array]:
     """`U^H U` and `L^H L`."""
     U = problem.A
     assert isinstance(U, KernelOperator)
@@ -107,7 +108,7 @@ class TapsFactor(Factor):
         self.values, self.vectors = values[known], vectors[:, known]
 
     def solve(
-        self, f: NDArray, tol: float, maxiter: int, start: NDArray | None = None, watch: Watch | None = None
+        self, f: Array, tol: float, maxiter: int, start: Array | None = None, watch: Watch | None = None
     ) -> Answer:
         along = f.reshape(len(f), -1) @ self.vectors.conj() / self.values
         return Answer((along @ self.vectors.T).reshape(f.shape).astype(f.dtype, copy=False), (0.0,), "converged")

@@ -15,12 +15,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..apply.sparse import csr
 from ..apply.transforms import fast_length
 from ..arguments import Shape
 from ..convolution import Convolution
+from ..dtypes import Array
 from ..geometry import Geometry
 from ..operator import Operator
 from .arrays import Arrays
@@ -36,7 +36,7 @@ class Rows:
     """The rows of a convolution that read nothing outside: a circulant cropped to `kept` from the origin."""
 
     geometry: Geometry
-    weight: NDArray
+    weight: Array
 
 
 def rows_inside(operator: Operator) -> Rows | str:

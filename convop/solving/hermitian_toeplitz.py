@@ -8,10 +8,11 @@ the Levinson-Durbin Algorithm for Toeplitz Systems of Equations", SIAM J. Sci. S
 import math
 
 import numpy as np
-from numpy.typing import NDArray
+
+from ..dtypes import Array
 
 
-def inverses(columns: NDArray) -> NDArray:
+def inverses(columns: Array) -> Array:
     """From the first columns `(t, *many)` of positive definite matrices to their inverses `(*many, t, t)`."""
     from ..apply.compiled import compiled
 

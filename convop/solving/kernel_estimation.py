@@ -4,11 +4,12 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from ..arguments import Shape, as_sequence, as_shape, is_one_of, per_axis
 from ..convolution import Convolution
 from ..differences import gradient, laplacian
+from ..dtypes import Array
 from ..errors import GeometryError, ShapeError
 from ..foreign import as_operator
 from ..kernel_side import KernelOperator
@@ -94,7 +95,7 @@ def estimate_kernel(
     return solve(rows, right, **options)
 
 
-def _few_rows(U: KernelOperator, b: NDArray) -> tuple[Operator, NDArray]:
+def _few_rows(U: KernelOperator, b: Array) -> tuple[Operator, Array]:
     """A least squares problem of no more rows than the kernel has taps, with the same minimisers.
 
     With ``U^H U = V diag(w) V^H`` it is ``R = diag(w)^(1/2) V^H`` and ``c = diag(w)^(-1/2) V^H U^H b``, so that
@@ -107,7 +108,7 @@ def _few_rows(U: KernelOperator, b: NDArray) -> tuple[Operator, NDArray]:
     return as_operator(roots[:, None] * vectors.conj().T, in_shape=U.in_shape), right
 
 
-def _compared(picture: NDArray, scene: Shape, seen: Shape, taps: Shape, center: Any) -> NDArray:
+def _compared(picture: Array, scene: Shape, seen: Shape, taps: Shape, center: Any) -> Array:
     """The samples of the blurred picture that the rows of the operator stand for."""
     if picture.shape == seen:
         return picture

@@ -7,8 +7,8 @@ that of least norm.
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ..dtypes import Array
 from .arrays import Arrays
 from .conjugate_gradients import Stop, conjugate_gradients
 from .normal import Answer, Factor, Method, State, Watch, array_norms, batch_norms
@@ -37,12 +37,12 @@ class KrylovFactor(Factor):
         self.apply, self.kind, self.remark = state.prepared.best(alpha)
 
     def solve(
-        self, f: NDArray, tol: float, maxiter: int, start: NDArray | None = None, watch: Watch | None = None
+        self, f: Array, tol: float, maxiter: int, start: Array | None = None, watch: Watch | None = None
     ) -> Answer:
         shape, arrays = f.shape, Arrays(np.finfo(f.dtype).dtype)
         size = batch_norms(f, arrays)
 
-        def flat(x: NDArray) -> NDArray:
+        def flat(x: Array) -> Array:
             return x.reshape((len(x), -1))
 
         def report(step: int, x: Any, worst: float) -> None:

@@ -10,8 +10,8 @@ import warnings
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ..dtypes import Array
 from ..errors import GeometryError
 from ..structured.toeplitz_rules import as_toeplitz
 from .krylov import KrylovFactor, KrylovState
@@ -61,7 +61,7 @@ class LevinsonFactor(Factor):
         self.fallback: KrylovFactor | None = None
 
     def solve(
-        self, f: NDArray, tol: float, maxiter: int, start: NDArray | None = None, watch: Watch | None = None
+        self, f: Array, tol: float, maxiter: int, start: Array | None = None, watch: Watch | None = None
     ) -> Answer:
         problem = self.state.problem
         x = self._solved(f) if self.fallback is None else None
@@ -74,7 +74,7 @@ class LevinsonFactor(Factor):
             self.remark = "the recursion was not stable, and conjugate gradients took over"
         return self.fallback.solve(f, tol, maxiter, start, watch)
 
-    def _solved(self, f: NDArray) -> NDArray | None:
+    def _solved(self, f: Array) -> Array | None:
         """The solution that the recursion finds, if any."""
         from scipy.linalg import LinAlgError, solve_toeplitz
 

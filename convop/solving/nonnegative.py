@@ -4,9 +4,9 @@ import math
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..algebra import Identity
+from ..dtypes import Array, DType
 from ..errors import GeometryError
 from ..foreign import as_operator
 from ..stacking import vstack
@@ -19,7 +19,7 @@ from .task import Found, Task
 START = 0.1  # where rho starts, relative to the gain of `A^H A`
 
 
-def require_real(dtype: np.dtype) -> None:
+def require_real(dtype: DType) -> None:
     """Refuse a bound on complex numbers."""
     if dtype.kind == "c":
         raise GeometryError(
@@ -50,7 +50,7 @@ def minimise(task: Task, alpha: float) -> Found:
     return replace(found, error_bound=_error_bound(task, found.x, alpha)) if alpha and L is None else found
 
 
-def _error_bound(task: Task, x: NDArray, alpha: float) -> NDArray:
+def _error_bound(task: Task, x: Array, alpha: float) -> Array:
     r"""A bound on ``||x - x*|| / ||x||`` where `L` is the identity.
 
     The objective lies above ``P(x) + Re <g, y - x> + alpha/2 ||y - x||^2`` with `g` its gradient at `x`. The least

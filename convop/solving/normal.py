@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ..dtypes import Array
 from .arrays import Arrays
 from .problem import Problem
 
@@ -19,7 +19,7 @@ REFINEMENTS = 3
 class Answer:
     """An approximate solution of the normal equations, and how it was found."""
 
-    x: NDArray
+    x: Array
     residuals: tuple[float, ...]  # relative to the right-hand side, the largest of the batch, after each step
     status: str  # "converged", "stalled" or "max_iterations"
     left: Any = None  # the norm of each item's residual, where `refined` has computed it by the operators themselves
@@ -36,7 +36,7 @@ class Factor(abc.ABC):
 
     @abc.abstractmethod
     def solve(
-        self, f: NDArray, tol: float, maxiter: int, start: NDArray | None = None, watch: Watch | None = None
+        self, f: Array, tol: float, maxiter: int, start: Array | None = None, watch: Watch | None = None
     ) -> Answer:
         """Solve for `f` of shape `(batch, *in_shape)` to the relative residual `tol`, from `start` on."""
 
@@ -61,11 +61,11 @@ class Method:
 def refined(
     problem: Problem,
     factor: Factor,
-    f: NDArray,
+    f: Array,
     alpha: float,
     tol: float,
     maxiter: int,
-    start: NDArray | None = None,
+    start: Array | None = None,
     watch: Watch | None = None,
 ) -> Answer:
     """The solution of `(A^H A + alpha L^H L) x = f`, with the residual computed by the operators themselves.
@@ -100,7 +100,7 @@ def refined(
     return Answer(x, history, status, norms)
 
 
-def _corrected(watch: Watch, x: NDArray, left: float, steps: int) -> Watch:
+def _corrected(watch: Watch, x: Array, left: float, steps: int) -> Watch:
     """Show the iterates of a correction to `x` as iterates of the whole."""
     return lambda step, iterate, worst: watch(steps + step, lambda: x + iterate(), left * worst)
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ..dtypes import Array
 from ..errors import GeometryError
 from ..operator import Operator
 from . import poisson_variation
@@ -26,19 +26,19 @@ class Likelihood:
     """The negative log-likelihood, without what does not depend on `x`; each item has its own."""
 
     A: Operator
-    b: NDArray
-    weight: NDArray  # A^H 1
+    b: Array
+    weight: Array  # A^H 1
 
-    def image(self, x: NDArray) -> NDArray:
+    def image(self, x: Array) -> Array:
         """`A x`, kept positive where rounding, as that of an FFT, would have it zero or less."""
         image = self.A(x)
         floor = np.finfo(image.dtype).eps * image.reshape((len(image), -1)).max(-1)
         return np.maximum(image, _each(np.maximum(floor, np.finfo(image.dtype).tiny), image))
 
-    def value(self, image: NDArray) -> NDArray:
+    def value(self, image: Array) -> Array:
         return (image - self.b * np.log(image)).reshape((len(image), -1)).sum(-1, dtype=np.float64)
 
-    def next(self, x: NDArray, image: NDArray) -> NDArray:
+    def next(self, x: Array, image: Array) -> Array:
         """One iteration; samples that no data see stay as they are."""
         fit = np.maximum(self.A.H(self.b / image), 0)
         return x * np.divide(fit, self.weight, where=self.weight > 0, out=np.ones_like(x))
@@ -60,7 +60,7 @@ def minimise(task: Task, alpha: float) -> Found:
     return _iterate(task, Likelihood(A, task.b, weight), start.astype(task.b.dtype))
 
 
-def _iterate(task: Task, likelihood: Likelihood, x: NDArray) -> Found:
+def _iterate(task: Task, likelihood: Likelihood, x: Array) -> Found:
     ahead, move, history, status = x, None, [], "max_iterations"
     image = likelihood.image(x)
     value = likelihood.value(image)
@@ -90,7 +90,7 @@ def _iterate(task: Task, likelihood: Likelihood, x: NDArray) -> Found:
     return Found(x, 0.0, status, "richardson-lucy", said, len(history), residuals, nan)
 
 
-def _ahead(x: NDArray, way: NDArray, move: NDArray, last_move: NDArray | None) -> NDArray:
+def _ahead(x: Array, way: Array, move: Array, last_move: Array | None) -> Array:
     """A point further along the `way` from the iterate before; it leaves no sample at zero, where it would stay."""
     if last_move is None:
         return x
@@ -101,7 +101,7 @@ def _ahead(x: NDArray, way: NDArray, move: NDArray, last_move: NDArray | None) -
     return np.maximum(x + _each(np.clip(along, 0, 1), x) * way, x / 10)
 
 
-def _level(task: Task) -> NDArray:
+def _level(task: Task) -> Array:
     """The flat `x` of each item that has as many counts as the data."""
     A = task.problem.A
     ones = np.ones((1, *A.in_shape), task.b.dtype)
@@ -136,6 +136,6 @@ def _require_counts(task: Task) -> None:
         raise GeometryError(f"prior 'poisson' needs an operator without negative entries: {reason}")
 
 
-def _each(numbers: NDArray, like: NDArray) -> NDArray:
+def _each(numbers: Array, like: Array) -> Array:
     """One number for each item, to be combined with arrays like `like`."""
     return numbers.reshape((-1,) + (1,) * (like.ndim - 1))

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ..dtypes import Array
 from ..operator import Operator
 from .admm import FIRST_BALANCE
 from .admm_penalty import Nonnegative, Norm, Penalty
@@ -28,9 +28,9 @@ BOUND_SHARE = 0.1  # of the weight of the counts
 class Counts(Penalty):
     """``sum(K x - b log(K x))``."""
 
-    b: NDArray
+    b: Array
 
-    def nearest(self, q: NDArray, radius: float = 1.0) -> NDArray:
+    def nearest(self, q: Array, radius: float = 1.0) -> Array:
         """What is left of `q` beside its proximal point, the positive root of ``z^2 + (radius - q) z = radius b``."""
         half = (q - radius) / 2
         root = np.sqrt(half**2 + radius * self.b)
@@ -39,7 +39,7 @@ class Counts(Penalty):
         return q - positive
 
 
-def minimise(task: Task, alpha: float, L: Operator, level: NDArray) -> Found:
+def minimise(task: Task, alpha: float, L: Operator, level: Array) -> Found:
     """`level` is the mean of each item; the problem is the same for all multiples of `b` and `x`."""
     A, dtype = task.problem.A, task.b.dtype
     unit = np.where(level > 0, level, 1).astype(dtype).reshape((-1,) + (1,) * len(A.in_shape))

@@ -1,13 +1,13 @@
 """`preconditioner`: the door to approximate inverses, and the choice among them by measured clustering."""
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.sparse.linalg import LinearOperator
 
 from ..arguments import as_number, is_one_of
+from ..dtypes import Array
 from ..errors import GeometryError
 from ..foreign import as_operator
 from ..spectrum.kinds import NoClosedForm
@@ -31,22 +31,27 @@ class Preconditioner(LinearOperator):
         Why this kind.
     """
 
+    if TYPE_CHECKING:  # scipy's takes what __init__ takes, of which its stubs know nothing
+
+        def __new__(cls, *args: Any, **kwargs: Any) -> Self: ...
+
     def __init__(self, problem: Problem, apply: Apply, kind: str, reason: str) -> None:
         self.kind, self.reason, self._apply, self._in_shape = kind, reason, apply, problem.A.in_shape
         self._real = np.finfo(problem.dtype).dtype
-        super().__init__(problem.dtype, (problem.A.shape[1], problem.A.shape[1]))
+        shape = problem.A.shape[1], problem.A.shape[1]
+        super().__init__(problem.dtype, shape)  # pyright: ignore[reportCallIssue]  # scipy's stubs have no __init__
 
-    def _matvec(self, x: NDArray) -> NDArray:
+    def _matvec(self, x: Array) -> Array:
         return self._matmat(np.reshape(x, (-1, 1)))[:, 0]
 
-    def _matmat(self, X: NDArray) -> NDArray:
+    def _matmat(self, X: Array) -> Array:
         columns = np.ascontiguousarray(X.T, np.result_type(X.dtype, self._real))
         return self._apply(columns.reshape((-1, *self._in_shape))).reshape((len(columns), -1)).T
 
-    def _rmatvec(self, x: NDArray) -> NDArray:
+    def _rmatvec(self, x: Array) -> Array:
         return self._matvec(x)
 
-    def _rmatmat(self, X: NDArray) -> NDArray:
+    def _rmatmat(self, X: Array) -> Array:
         return self._matmat(X)
 
     def _adjoint(self) -> "Preconditioner":  # pyright: ignore[reportIncompatibleMethodOverride]
@@ -148,7 +153,7 @@ def _steps(least: float, largest: float, alpha: float, kind: str) -> float:
     return 10 * math.sqrt(max(largest, 1e-300) / max(least, 1e-300)) * math.sqrt(max(1, largest / EDGES))
 
 
-def ritz_values(problem: Problem, apply: Apply, alpha: float, steps: int = LANCZOS_STEPS) -> NDArray:
+def ritz_values(problem: Problem, apply: Apply, alpha: float, steps: int = LANCZOS_STEPS) -> Array:
     """Approximate eigenvalues of the preconditioned normal equations, ascending, from steps of conjugate gradients.
 
     See Y. Saad, "Iterative Methods for Sparse Linear Systems", 2nd ed., section 6.7.3.

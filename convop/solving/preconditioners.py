@@ -12,10 +12,10 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..apply.transforms import transform_workers
 from ..arguments import Shape
+from ..dtypes import Array, DType
 from ..operator import Operator
 from ..spectrum.closed_form import require_closed_form
 from .arrays import Arrays
@@ -24,7 +24,7 @@ from .neighbour import grid, mirrors, periodic, spans, steps
 from .problem import Problem
 from .torus import Torus
 
-Apply = Callable[[NDArray], NDArray]  # on arrays (batch, *in_shape)
+Apply = Callable[[Array], Array]  # on arrays (batch, *in_shape)
 
 
 class Kind(abc.ABC):
@@ -34,19 +34,19 @@ class Kind(abc.ABC):
     NoClosedForm where there is none.
     """
 
-    power: NDArray
+    power: Array
     penalty: Any
-    dtype: np.dtype  # of the problem
+    dtype: DType  # of the problem
 
     @abc.abstractmethod
-    def analyse(self, x: NDArray) -> NDArray:
+    def analyse(self, x: Array) -> Array:
         """`(batch, *in_shape)` to `(batch, *freq, C)`, unitary up to zeros that are added."""
 
     @abc.abstractmethod
-    def synthesise(self, c: NDArray) -> NDArray:
+    def synthesise(self, c: Array) -> Array:
         """The adjoint of `analyse`."""
 
-    def inverse(self, alpha: float) -> NDArray:
+    def inverse(self, alpha: float) -> Array:
         """The inverse of the blocks for one alpha, `(*freq, C, C)`, Hermitian and positive definite."""
         blocks = self.power + alpha * self.penalty
         floor = np.finfo(blocks.dtype).eps * abs(blocks).max()  # directions that nothing determines
@@ -57,7 +57,7 @@ class Kind(abc.ABC):
         """Multiplication with the inverse."""
         inverse = self.inverse(alpha)
 
-        def apply(x: NDArray) -> NDArray:
+        def apply(x: Array) -> Array:
             if np.iscomplexobj(x) and self.dtype.kind != "c":  # a real operator acts on both parts alike
                 return apply(np.ascontiguousarray(np.real(x))) + 1j * apply(np.ascontiguousarray(np.imag(x)))
             spectrum = self.analyse(x)
@@ -79,10 +79,10 @@ class Circulant(Kind):
         self.form, self.power, self.penalty = state.form, state.blur_gram, state.penalty_gram
         self.torus = Torus(sizes, problem.dtype.kind != "c", Arrays(np.finfo(problem.dtype).dtype))
 
-    def analyse(self, x: NDArray) -> NDArray:
+    def analyse(self, x: Array) -> Array:
         return self.form.analyse_in(self.torus.embed(x))
 
-    def synthesise(self, c: NDArray) -> NDArray:
+    def synthesise(self, c: Array) -> Array:
         return np.ascontiguousarray(self.torus.crop(self.form.synthesise_in(c), self.spatial))
 
 
@@ -113,26 +113,26 @@ class Cosine(Kind):
         for axis in self.axes[1]:
             np.moveaxis(self.weight, axis, 0)[[0, -1]] *= math.sqrt(2)
 
-    def analyse(self, x: NDArray) -> NDArray:
+    def analyse(self, x: Array) -> Array:
         import scipy.fft
 
         channels = x.reshape((len(x), -1, *self.spatial)) * self.weight
         return np.moveaxis(self._transformed(scipy.fft.dctn, channels), 1, -1)
 
-    def synthesise(self, c: NDArray) -> NDArray:
+    def synthesise(self, c: Array) -> Array:
         import scipy.fft
 
         channels = self._transformed(scipy.fft.idctn, np.moveaxis(c, -1, 1)) * self.weight
         return channels.reshape((len(c), *self.lead, *self.spatial))
 
-    def _transformed(self, transform: Any, u: NDArray) -> NDArray:
+    def _transformed(self, transform: Any, u: Array) -> Array:
         for kind, axes in self.axes.items():
             if axes:
                 u = np.asarray(transform(u, kind, axes=axes, norm="ortho", workers=transform_workers(u.size)))
         return u
 
 
-def _even_power(A: Operator, spatial: Shape, mirrored: list[bool]) -> NDArray:
+def _even_power(A: Operator, spatial: Shape, mirrored: list[bool]) -> Array:
     """At the frequencies of the cosines the blocks of `A^H A`, their mean over all signs of the frequency."""
     import scipy.fft
 
@@ -149,7 +149,7 @@ def _even_power(A: Operator, spatial: Shape, mirrored: list[bool]) -> NDArray:
     return response
 
 
-def _cosines(response: NDArray, axis: int, half: int) -> NDArray:
+def _cosines(response: Array, axis: int, half: int) -> Array:
     """`sum over lags of response * cos(pi k lag / half)` for `k <= half`: a DCT-I of what is folded to as many lags."""
     import scipy.fft
 

@@ -5,14 +5,13 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..affine import Affine
 from ..blocks import Blocks
 from ..composite import Product, Scaled
 from ..convolution import Convolution
 from ..differences import gradient, laplacian
-from ..dtypes import as_signal
+from ..dtypes import Array, DType, as_signal
 from ..errors import GeometryError, ShapeError
 from ..foreign import as_operator
 from ..geometry import Geometry
@@ -28,23 +27,23 @@ class Problem:
     L: Operator | None = None
 
     @cached_property
-    def dtype(self) -> np.dtype:
+    def dtype(self) -> DType:
         return self.A.dtype if self.L is None else np.result_type(self.A.dtype, self.L.dtype)
 
-    def penalised(self, x: NDArray) -> NDArray:
+    def penalised(self, x: Array) -> Array:
         """`L x`."""
         return x if self.L is None else self.L(x)
 
-    def gram(self, x: NDArray) -> NDArray:
+    def gram(self, x: Array) -> Array:
         """`L^H L x`."""
         return x if self.L is None else self.L.H(self.L(x))
 
-    def normal(self, x: NDArray, alpha: float) -> NDArray:
+    def normal(self, x: Array, alpha: float) -> Array:
         """`(A^H A + alpha L^H L) x`."""
         image = self.A.H(self.A(x))
         return image + alpha * self.gram(x) if alpha else image
 
-    def norms(self, x: NDArray) -> NDArray:
+    def norms(self, x: Array) -> Array:
         """The 2-norm of each array of a batch."""
         return np.linalg.norm(x.reshape((*x.shape[: x.ndim - len(self.A.in_shape)], -1)), axis=-1)
 

@@ -15,10 +15,10 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..apply.transforms import fast_length
 from ..arguments import Shape
+from ..dtypes import Array
 from ..operator import Operator
 from .arrays import Arrays
 from .cross import Cross, too_large
@@ -115,7 +115,7 @@ class SameFactor(Factor):
         self.cross = Cross(symbol, self.torus, state.kept)
 
     def solve(
-        self, f: NDArray, tol: float, maxiter: int, start: NDArray | None = None, watch: Watch | None = None
+        self, f: Array, tol: float, maxiter: int, start: Array | None = None, watch: Watch | None = None
     ) -> Answer:
         if self.fallback is not None:
             return self.fallback.solve(f, tol, maxiter, start, watch)
@@ -130,14 +130,14 @@ class SameFactor(Factor):
             return replace(answer, status="max_iterations")
         return self._given_up(f, tol, maxiter, answer, watch)
 
-    def _given_up(self, f: NDArray, tol: float, maxiter: int, answer: Answer, watch: Watch | None) -> Answer:
+    def _given_up(self, f: Array, tol: float, maxiter: int, answer: Answer, watch: Watch | None) -> Answer:
         """Conjugate gradients, from now on at once; where GMRES came to is no good start, full of high frequencies."""
         self.fallback = self.state.fallback.at(self.alpha)
         self.remark = f"GMRES stalled after {answer.iterations} steps, and conjugate gradients took over"
         rest = self.fallback.solve(f, tol, maxiter - answer.iterations, None, watch)
         return Answer(rest.x, (*answer.residuals[:-1], *rest.residuals), rest.status)
 
-    def _from(self, f: NDArray, tol: float, maxiter: int, start: NDArray, watch: Watch | None) -> Answer:
+    def _from(self, f: Array, tol: float, maxiter: int, start: Array, watch: Watch | None) -> Answer:
         """What is missing from `start` is solved for."""
         problem = self.state.problem
         rest = f - problem.normal(start, self.alpha)
@@ -153,16 +153,16 @@ class SameFactor(Factor):
         more = self.solve(rest, min(0.5, tol / share), maxiter, None, None if watch is None else report)
         return Answer(start + more.x, tuple(share * each for each in more.residuals), more.status)
 
-    def _in_parts(self, f: NDArray, tol: float, maxiter: int, start: NDArray | None) -> Answer:
+    def _in_parts(self, f: Array, tol: float, maxiter: int, start: Array | None) -> Answer:
         """Real operators act on real and imaginary parts alike: a batch of twice as many."""
 
-        def apart(u: NDArray) -> NDArray:
+        def apart(u: Array) -> Array:
             return np.concatenate([np.real(u), np.imag(u)])
 
         found = self.solve(apart(f), tol, maxiter, None if start is None else apart(start))
         return Answer(found.x[: len(f)] + 1j * found.x[len(f) :], found.residuals, found.status)
 
-    def _through_cross(self, f: NDArray, tol: float, steps: int, watch: Watch | None) -> Answer:
+    def _through_cross(self, f: Array, tol: float, steps: int, watch: Watch | None) -> Answer:
         shape, arrays = f.shape, self.torus.arrays
         spectrum = self.torus.spectrum(self.torus.embed(f.reshape((-1, *self.state.spatial))))
         size = batch_norms(f, arrays)
@@ -171,21 +171,21 @@ class SameFactor(Factor):
             np.concatenate([(spectrum * self.inverse)[:, None] * self.columns, -(spectrum * self.inverse)[:, None]], 1)
         )
 
-        def crop(whole: NDArray) -> NDArray:
+        def crop(whole: Array) -> Array:
             return self.torus.crop(self.torus.signal(whole), self.state.spatial).reshape(shape)
 
-        def solution(z: NDArray) -> NDArray:
+        def solution(z: Array) -> Array:
             values = self.cross.spread(z)
             return crop((spectrum + (values[:, :rows] * self.columns.conj()).sum(1) - values[:, rows]) * self.inverse)
 
-        def residual(rho: NDArray) -> NDArray:
+        def residual(rho: Array) -> Array:
             """Of the normal equations of the cropped solution, from those of both systems on the cross."""
             values = self.cross.spread(rho)
             pinned = values[:, rows]
             data = values[:, :rows] + self._outside(pinned[:, None] * self.columns)
             return array_norms(crop(pinned * self.power - (data * self.columns.conj()).sum(1))) / size
 
-        def report(step: int, iterate: Any, sizes: NDArray) -> None:
+        def report(step: int, iterate: Any, sizes: Array) -> None:
             if watch is not None:
                 watch(step, lambda: solution(first + iterate()), float(sizes.max()))
 
@@ -194,7 +194,7 @@ class SameFactor(Factor):
         found = gmres(self.cross.multiply, self.cross.precondition, rest, residual, tol, steps, report)
         return Answer(solution(first + found.x), tuple(float(each.max()) for each in found.residuals), found.status)
 
-    def _outside(self, spectra: NDArray) -> NDArray:
+    def _outside(self, spectra: Array) -> Array:
         """The spectra of what arrays, one for each row, hold outside of what that row writes."""
         u = self.torus.signal(spectra)
         for row, kept in enumerate(self.state.kept[:-1]):

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-Map = Callable[[NDArray], NDArray]  # of arrays (batch, unknowns)
+from ..dtypes import Array
+
+Map = Callable[[Array], Array]  # of arrays (batch, unknowns)
 WINDOW = 8  # steps over which progress is judged
 
 
@@ -15,13 +16,13 @@ WINDOW = 8  # steps over which progress is judged
 class Reached:
     """The last iterate, the size of each system's residual after each step, and why it ended."""
 
-    x: NDArray
-    residuals: tuple[NDArray, ...]
+    x: Array
+    residuals: tuple[Array, ...]
     status: str  # "converged", "stalled" or "interrupted"
 
 
 def gmres(
-    multiply: Map, precondition: Map, right: NDArray, measure: Map, tolerance: float, steps: int, watch: Any = None
+    multiply: Map, precondition: Map, right: Array, measure: Map, tolerance: float, steps: int, watch: Any = None
 ) -> Reached:
     """Solve `multiply(x) = right` until `measure` of each residual has come down to the tolerance.
 
@@ -34,7 +35,7 @@ def gmres(
     history, y = [measure(right)], np.zeros((len(right), 0), right.dtype)
     hessenberg = np.zeros((len(right), steps + 1, steps), right.dtype)
 
-    def iterate() -> NDArray:
+    def iterate() -> Array:
         return _combined(y, directions, right)
 
     try:
@@ -60,7 +61,7 @@ def gmres(
     return Reached(iterate(), tuple(history), "converged" if (history[-1] <= tolerance).all() else "stalled")
 
 
-def _hopeless(history: list[NDArray], tolerance: float, steps: int) -> bool:
+def _hopeless(history: list[Array], tolerance: float, steps: int) -> bool:
     """Whether the pace of the last steps would take more than twice the steps that are left."""
     if len(history) <= 2 * WINDOW:
         return False
@@ -69,18 +70,18 @@ def _hopeless(history: list[NDArray], tolerance: float, steps: int) -> bool:
     return bool((needed > 2 * (steps + 1 - len(history)) * np.maximum(pace, 0)).any())
 
 
-def _combined(weights: NDArray, vectors: list[NDArray], like: NDArray) -> NDArray:
+def _combined(weights: Array, vectors: list[Array], like: Array) -> Array:
     total = np.zeros_like(like)
     for k in range(weights.shape[1]):
         total += weights[:, k, None] * vectors[k]
     return total
 
 
-def _divided(x: NDArray, size: NDArray) -> NDArray:
+def _divided(x: Array, size: Array) -> Array:
     return x / np.where(size == 0, 1, size)[:, None]
 
 
-def _least(hessenberg: NDArray, size: NDArray) -> tuple[NDArray, NDArray]:
+def _least(hessenberg: Array, size: Array) -> tuple[Array, Array]:
     """The coefficients that leave the smallest residual, and the residual's in the basis."""
     right = np.zeros(hessenberg.shape[:2], hessenberg.dtype)
     right[:, 0] = size

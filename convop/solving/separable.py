@@ -10,11 +10,11 @@ from functools import reduce
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..apply.sparse import csr
 from ..arguments import Shape
 from ..convolution import Convolution
+from ..dtypes import Array
 from ..geometry import Geometry
 from ..spectrum.rank_one import factors_of
 from .normal import Answer, Factor, Method, State, Watch
@@ -27,12 +27,12 @@ LARGEST_AXIS = 2048  # samples on an axis up to which its dense singular vectors
 class Axis:
     """The singular value decomposition of one axis, in double precision; `right` is unitary."""
 
-    left: NDArray  # (outputs, rank)
-    values: NDArray  # (inputs,), zeros after the rank
-    right: NDArray  # (inputs, inputs)
+    left: Array  # (outputs, rank)
+    values: Array  # (inputs,), zeros after the rank
+    right: Array  # (inputs, inputs)
 
     @classmethod
-    def of(cls, matrix: NDArray) -> "Axis":
+    def of(cls, matrix: Array) -> "Axis":
         """Decompose a dense `(outputs, inputs)` matrix."""
         outputs, inputs = matrix.shape
         left, values, right = np.linalg.svd(matrix, full_matrices=outputs < inputs)
@@ -79,7 +79,7 @@ def axes_of(A: Convolution) -> list[Axis]:
     return axes
 
 
-def along(matrices: list[NDArray], x: NDArray) -> NDArray:
+def along(matrices: list[Array], x: Array) -> Array:
     """Each matrix applied to its own one of the last axes of `x`."""
     for place, matrix in enumerate(matrices, -len(matrices)):
         x = np.moveaxis(np.moveaxis(x, place, -1) @ matrix.T, -1, place)
@@ -93,7 +93,7 @@ class SeparableState(State):
         A: Any = problem.A
         self.spatial: Shape = A.geometry.spatial
         self.axes = axes_of(A)
-        self.squares: NDArray = reduce(np.multiply.outer, [axis.values**2 for axis in self.axes])
+        self.squares: Array = reduce(np.multiply.outer, [axis.values**2 for axis in self.axes])
         narrow = np.result_type(np.finfo(A.dtype).dtype, *(np.complex64,) * (A.dtype.kind == "c"))
         self.right = [axis.right.astype(narrow) for axis in self.axes]
 

@@ -3,8 +3,8 @@
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ..dtypes import Array
 from . import nonnegative, tikhonov
 from .admm import Splitting, alternate, gain, in_double, signal_size
 from .admm_gap import Objective
@@ -54,9 +54,9 @@ def minimise_norm(task: Task, alpha: float, grouped: bool, said: str) -> Found:
     return found if torus is None else torus.found(found)
 
 
-def _first(x: NDArray, zs: list[NDArray]) -> Any:
+def _first(x: Array, zs: list[Array]) -> Any:
     return x
 
 
-def _last(x: NDArray, zs: list[NDArray]) -> Any:
+def _last(x: Array, zs: list[Array]) -> Any:
     return zs[-1]

@@ -6,10 +6,9 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..arguments import Shape, as_int
-from ..dtypes import as_signal
+from ..dtypes import Array, as_signal
 from ..errors import GeometryError, ShapeError
 from ..operator import Operator
 from .normal import State, Watch
@@ -24,18 +23,18 @@ class Task:
     """What a prior's minimiser is given: arrays have one batch axis in front."""
 
     problem: Problem
-    b: NDArray  # (batch, *out_shape)
+    b: Array  # (batch, *out_shape)
     batch: Shape  # the batch axes that the result gets back
     method: str
     tol: float
     maxiter: int
-    start: NDArray | None  # (batch, *in_shape)
+    start: Array | None  # (batch, *in_shape)
     nonneg: bool
     noise: float | None
     watch: Watch | None
 
     @cached_property
-    def f(self) -> NDArray:
+    def f(self) -> Array:
         """`A^H b`."""
         return self.problem.A.H(self.b)
 
@@ -57,7 +56,7 @@ class Task:
 class Found:
     """What a minimiser gives back; `x` has one batch axis in front."""
 
-    x: NDArray
+    x: Array
     alpha: Any
     status: str
     method: str
@@ -67,7 +66,7 @@ class Found:
     error_bound: Any
 
 
-def as_data(b: Any, A: Operator) -> tuple[NDArray, Shape]:
+def as_data(b: Any, A: Operator) -> tuple[Array, Shape]:
     """`b` with one batch axis, in the type of the solution, and the batch axes it had."""
     array = as_signal(b, A.dtype)
     rank = array.ndim - len(A.out_shape)
@@ -105,9 +104,9 @@ class Progress:
 
     iteration: int
     residual_norm: float
-    _iterate: Callable[[], NDArray]
+    _iterate: Callable[[], Array]
 
     @cached_property
-    def x(self) -> NDArray:
+    def x(self) -> Array:
         """The iterate, computed when it is asked for."""
         return self._iterate()

@@ -1,8 +1,8 @@
 """Tikhonov's prior, ``alpha/2 ||L x||^2``: the normal equations, solved once for each alpha."""
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ..dtypes import Array
 from .normal import Answer, refined
 from .problem import Problem
 from .task import Found, Task
@@ -18,7 +18,7 @@ def minimise(task: Task, alpha: float) -> Found:
     return Found(answer.x, alpha, answer.status, name, reason, answer.iterations, answer.residuals, bound)
 
 
-def error_bound(problem: Problem, answer: Answer, alpha: float) -> NDArray:
+def error_bound(problem: Problem, answer: Answer, alpha: float) -> Array:
     """``||r|| / (alpha ||x||)`` for each item: the smallest eigenvalue of `A^H A + alpha I` is at least alpha."""
     count = len(answer.x)
     if problem.L is not None or not alpha > 0:

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..arguments import Shape
+from ..dtypes import Array
 from ..geometry import Geometry
 from .arrays import Arrays
 
@@ -42,7 +42,7 @@ class Torus:
         """The samples of `shape` at the origin."""
         return u[(..., *map(slice, shape))]
 
-    def symbol(self, geometry: Geometry, weight: NDArray) -> Any:
+    def symbol(self, geometry: Geometry, weight: Array) -> Any:
         """The factor of a single-channel convolution at each frequency, in double precision."""
         wide = weight[0, 0].astype(np.result_type(weight.dtype, np.float64 if self.real else np.complex128))
         # A tap that reads at lag `l` stands at `-l` of the impulse response; a long kernel wraps around.

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ..apply.transforms import transform_workers
 from ..arguments import Shape
+from ..dtypes import Array
 from ..errors import GeometryError
 
 DFT, DCT, NONE = "DFT", "DCT-II", "none"
@@ -54,7 +55,7 @@ class Basis:
             np.moveaxis(weights, halved, -1)[..., 1 : (m + 1) // 2] = 2
         return weights
 
-    def forward(self, x: NDArray, base: Shape) -> NDArray:
+    def forward(self, x: Array, base: Shape) -> Array:
         """The orthonormal transform along the last axes of `x`, of shape `(..., *base)`."""
         import scipy.fft
 
@@ -63,7 +64,7 @@ class Basis:
             x = np.asarray(scipy.fft.dctn(x, axes=cosine, norm="ortho", workers=transform_workers(x.size)))
         return self.spectrum(x, base, "ortho")
 
-    def backward(self, c: NDArray, base: Shape) -> NDArray:
+    def backward(self, c: Array, base: Shape) -> Array:
         """The inverse of `forward`."""
         import scipy.fft
 
@@ -73,7 +74,7 @@ class Basis:
             return x
         return np.asarray(scipy.fft.idctn(x, axes=cosine, norm="ortho", workers=transform_workers(x.size)))
 
-    def spectrum(self, x: NDArray, base: Shape, norm: Any = "backward") -> NDArray:
+    def spectrum(self, x: Array, base: Shape, norm: Any = "backward") -> Array:
         """The transform along the DFT axes alone."""
         import scipy.fft
 
@@ -83,7 +84,7 @@ class Basis:
         transform: Any = scipy.fft.rfftn if self.real else scipy.fft.fftn
         return np.asarray(transform(x, axes=axes, norm=norm, workers=transform_workers(x.size)))
 
-    def response(self, c: NDArray, base: Shape, norm: Any = "backward") -> NDArray:
+    def response(self, c: Array, base: Shape, norm: Any = "backward") -> Array:
         """The inverse of `spectrum`."""
         import scipy.fft
 
@@ -94,7 +95,7 @@ class Basis:
         sizes = [base[axis] for axis in axes]
         return np.asarray(inverse(c, sizes, axes=axes, norm=norm, workers=transform_workers(c.size)))
 
-    def whole(self, half: NDArray, base: Shape) -> NDArray:
+    def whole(self, half: Array, base: Shape) -> Array:
         """The whole spectrum `(*base, ...)` of blocks of a real operator from its half `(*frequencies, ...)`."""
         halved = self.halved(base)
         if halved is None:

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from ..apply.blas import in_one_thread
 from ..apply.threads import share
+from ..dtypes import Array
 
 CANDIDATES = 8  # blocks with the largest estimates, of which the singular values are computed first
 STEPS = 2  # of the power iteration that estimates
@@ -15,7 +16,7 @@ SINGLE = 96  # rows or columns up to which single precision proves enough
 AT_ONCE = 2**16  # entries of the blocks that are certified together
 
 
-def every(blocks: NDArray) -> NDArray:
+def every(blocks: Array) -> Array:
     """`(*freq, min(rows, columns))`, descending at each frequency."""
     rows, columns = blocks.shape[-2:]
     if min(rows, columns) == 1:
@@ -31,7 +32,7 @@ def every(blocks: NDArray) -> NDArray:
     return values.reshape(*blocks.shape[:-2], -1)
 
 
-def largest(blocks: NDArray) -> float:
+def largest(blocks: Array) -> float:
     """The largest singular value of all blocks.
 
     A few blocks are computed, those that a power iteration says are largest. Of every other block `B` it is proven
@@ -50,7 +51,7 @@ def largest(blocks: NDArray) -> float:
         return scale * _largest(flat, scale)
 
 
-def _largest(flat: NDArray, scale: float) -> float:
+def _largest(flat: Array, scale: float) -> float:
     """The same in units of `scale`."""
     rows, columns = flat.shape[-2:]
     gram, frobenius, estimate = _looked_at(flat, scale)
@@ -62,12 +63,12 @@ def _largest(flat: NDArray, scale: float) -> float:
     return max(best, float(every(flat[beyond]).max()) / scale if len(beyond) else 0.0)
 
 
-def _components(array: NDArray) -> NDArray:
+def _components(array: Array) -> Array:
     """Real and imaginary parts."""
     return array.view(np.finfo(array.dtype).dtype)
 
 
-def _looked_at(blocks: NDArray, scale: float) -> tuple[NDArray, NDArray, NDArray]:
+def _looked_at(blocks: Array, scale: float) -> tuple[Array, Array, Array]:
     """Of each block divided by `scale`, in single precision: the smaller Gram matrix, the Frobenius norm, an estimate.
 
     The estimate is of the largest eigenvalue of the Gram matrix, from below, by power iteration.
@@ -97,7 +98,7 @@ def _looked_at(blocks: NDArray, scale: float) -> tuple[NDArray, NDArray, NDArray
     return gram, frobenius, estimate
 
 
-def _lengths(v: NDArray) -> NDArray:
+def _lengths(v: Array) -> Array:
     return np.sqrt(np.einsum("fk,fk->f", *(_components(v[..., 0]),) * 2))
 
 
@@ -110,7 +111,7 @@ def _slices(start: int, stop: int, step: int) -> list[slice]:
     return [slice(first, min(first + step, stop)) for first in range(start, stop, step)]
 
 
-def _beyond(gram: NDArray, frobenius: NDArray, places: NDArray[np.intp], best: float, inner: int) -> NDArray[np.intp]:
+def _beyond(gram: Array, frobenius: Array, places: NDArray[np.intp], best: float, inner: int) -> NDArray[np.intp]:
     """Those of `places` whose Gram matrix is not proven to have all eigenvalues at most `best^2`."""
     size = gram.shape[-1]
     rounding = 4 * float(np.finfo(gram.dtype).eps)
@@ -122,7 +123,7 @@ def _beyond(gram: NDArray, frobenius: NDArray, places: NDArray[np.intp], best: f
     return np.concatenate([np.setdiff1d(places, held), held[~proven]])
 
 
-def _definite(gram: NDArray, shift: NDArray, places: NDArray[np.intp]) -> NDArray[np.bool_]:
+def _definite(gram: Array, shift: Array, places: NDArray[np.intp]) -> NDArray[np.bool_]:
     """Whether ``shift[i] I - gram[places[i]]`` is positive definite."""
     size = gram.shape[-1]
     found = np.zeros(len(places), bool)

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..arguments import Shape
-from ..dtypes import as_signal
+from ..dtypes import Array, DType, as_signal
 from ..errors import DTypeError, ShapeError
 from ..foreign import as_operator
 from ..operator import Operator
@@ -47,7 +47,7 @@ class ClosedForm:
         Base grid, phases and channels.
     """
 
-    blocks: NDArray
+    blocks: Array
     basis: Basis
     layout: Layout
     in_shape: Shape
@@ -76,23 +76,23 @@ class ClosedForm:
         blocks.setflags(write=False)
         return ClosedForm(blocks, Basis(self.basis.kinds, False), self.layout, self.in_shape, self.out_shape)
 
-    def analyse_in(self, x: Any) -> NDArray:
+    def analyse_in(self, x: Any) -> Array:
         """`(*batch, *in_shape)` to `(*batch, *freq, columns of a block)`."""
         return self._analyse(x, self.in_shape, self.layout)
 
-    def analyse_out(self, y: Any) -> NDArray:
+    def analyse_out(self, y: Any) -> Array:
         """`(*batch, *out_shape)` to `(*batch, *freq, rows of a block)`."""
         return self._analyse(y, self.out_shape, self.layout.adjoint)
 
-    def synthesise_in(self, c: NDArray) -> NDArray:
+    def synthesise_in(self, c: Array) -> Array:
         """The inverse of `analyse_in`, and its adjoint where frequencies count as often as `weights` says."""
         return self._synthesise(c, self.in_shape, self.layout)
 
-    def synthesise_out(self, c: NDArray) -> NDArray:
+    def synthesise_out(self, c: Array) -> Array:
         """The inverse of `analyse_out`, and its adjoint where frequencies count as often as `weights` says."""
         return self._synthesise(c, self.out_shape, self.layout.adjoint)
 
-    def _analyse(self, x: Any, shape: Shape, layout: Layout) -> NDArray:
+    def _analyse(self, x: Any, shape: Shape, layout: Layout) -> Array:
         x = as_signal(x, self.blocks.dtype)
         rank = x.ndim - len(shape)
         if rank < 0 or x.shape[rank:] != shape:
@@ -105,7 +105,7 @@ class ClosedForm:
         spectrum = self.basis.forward(phases, layout.base)
         return np.moveaxis(spectrum, 1, -1).reshape(*x.shape[:rank], *self.frequencies, phases.shape[1])
 
-    def _synthesise(self, c: NDArray, shape: Shape, layout: Layout) -> NDArray:
+    def _synthesise(self, c: Array, shape: Shape, layout: Layout) -> Array:
         needed = (*self.frequencies, layout.block[1])
         rank = c.ndim - len(needed)
         if rank < 0 or c.shape[rank:] != needed:
@@ -164,7 +164,7 @@ def require_closed_form(A: Any, axes_names: Sequence[str] | None = None) -> Clos
     return ClosedForm(in_precision(blocks, operator.dtype), basis, layout, operator.in_shape, operator.out_shape)
 
 
-def double_blocks(A: Operator) -> tuple[NDArray, NDArray[np.float64], tuple[str, ...]]:
+def double_blocks(A: Operator) -> tuple[Array, NDArray[np.float64], tuple[str, ...]]:
     """Blocks in double precision, weights and names of a closed form; NoClosedForm where there is none."""
     basis, (layout, blocks) = _in_basis(A, None)
     return np.ascontiguousarray(blocks), basis.weights(layout.base), basis.names(layout.base)
@@ -185,7 +185,7 @@ def _in_basis(A: Operator, axes_names: Sequence[str] | None) -> tuple[Basis, Par
     return basis, part(A, basis)
 
 
-def in_precision(blocks: NDArray, dtype: np.dtype) -> NDArray:
+def in_precision(blocks: Array, dtype: DType) -> Array:
     """Read-only blocks in the precision of `dtype`, complex if they are."""
     real = np.finfo(dtype).dtype
     rounded = np.ascontiguousarray(blocks, np.result_type(real, np.complex64) if np.iscomplexobj(blocks) else real)

@@ -11,8 +11,8 @@ from functools import cached_property, reduce
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ..dtypes import Array
 from ..operator import Operator
 from ..structured import inverse
 from . import block_values, lanczos
@@ -24,12 +24,12 @@ SMALL = 1500  # rows or columns up to which the dense matrix of a factor is deco
 class Numbers:
     """Singular values that are there to be read."""
 
-    values: NDArray
+    values: Array
     told: str
     floor = 0.0
     certain = True
 
-    def all(self) -> NDArray:
+    def all(self) -> Array:
         return self.values
 
     def largest(self) -> float:
@@ -43,8 +43,8 @@ class Numbers:
 class Frequencies:
     """Those of a block at each frequency."""
 
-    blocks: NDArray
-    weights: NDArray
+    blocks: Array
+    weights: Array
     names: tuple[str, ...]
     certain = True
 
@@ -52,7 +52,7 @@ class Frequencies:
     def floor(self) -> float:
         return inverse.cutoff(np.dtype(np.float64), self.blocks.shape[-2:], max(self.weights.size, 1))
 
-    def all(self) -> NDArray:
+    def all(self) -> Array:
         values = block_values.every(self.blocks)
         counts = np.broadcast_to(self.weights.astype(np.intp)[..., None], values.shape)
         return np.repeat(values.ravel(), counts.ravel())
@@ -80,7 +80,7 @@ class Direct:
     def certain(self) -> bool:
         return all(part.certain for part in self.parts)
 
-    def all(self) -> NDArray:
+    def all(self) -> Array:
         return np.concatenate([part.all() for part in self.parts])
 
     def largest(self) -> float:
@@ -106,10 +106,10 @@ class Kronecker:
         return all(min(factor.shape) <= SMALL for factor in self.factors)
 
     @cached_property
-    def _values(self) -> list[NDArray]:
+    def _values(self) -> list[Array]:
         return [lanczos.dense_svdvals(factor, None) for factor in self.factors]
 
-    def all(self) -> NDArray:
+    def all(self) -> Array:
         products = reduce(np.multiply.outer, self._values).ravel()
         rows, columns = (math.prod(factor.shape[side] for factor in self.factors) for side in (0, 1))
         return np.concatenate([products, np.zeros(min(rows, columns) - len(products))])
@@ -117,7 +117,7 @@ class Kronecker:
     def largest(self) -> float:
         return float(self.top(1)[0])
 
-    def top(self, k: int) -> NDArray:
+    def top(self, k: int) -> Array:
         """The `k` largest, which are products of the `k` largest of each factor; long factors are iterated on."""
         if self.certain:
             return descending(self.all())[:k]
@@ -145,7 +145,7 @@ class Times:
     def certain(self) -> bool:
         return self.part.certain
 
-    def all(self) -> NDArray:
+    def all(self) -> Array:
         values = self.number * self.part.all()
         if len(values) < self.count:
             return np.concatenate([values, np.zeros(self.count - len(values))])
@@ -158,12 +158,12 @@ class Times:
         return _told(self.told or f"{self.number:.6g} times", (self.part,))
 
 
-def descending(values: NDArray) -> NDArray:
+def descending(values: Array) -> Array:
     """Sorted, the largest first."""
     return np.sort(values)[::-1]
 
 
-def top(form: "Known", k: int) -> NDArray:
+def top(form: "Known", k: int) -> Array:
     """The `k` largest values of a form, descending; all if there are fewer."""
     match form:
         case Kronecker():

@@ -10,12 +10,12 @@ from functools import reduce, singledispatch
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..arguments import Shape
 from ..blocks import Blocks
 from ..composite import Product, Reshaped, Scaled
 from ..convolution import Convolution
+from ..dtypes import Array
 from ..foreign import as_operator
 from ..operator import Operator
 from ..structured.channels import ungrouped
@@ -27,9 +27,7 @@ from .line import Line
 from .parts import Part, added, adjoint_of, multiplied, on_base, part
 
 
-def gram_spectrum(
-    L: Any, axes_names: Sequence[str], *, base: Shape | None = None, whole: bool = False
-) -> NDArray | None:
+def gram_spectrum(L: Any, axes_names: Sequence[str], *, base: Shape | None = None, whole: bool = False) -> Array | None:
     """The blocks of `L^H L` in the basis that `axes_names` says, or None where it is no blocks there.
 
     Beyond operators with a closed form these are convolutions with odd kernels under a half-sample symmetric boundary

@@ -4,12 +4,12 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..algebra import Identity, Zero
 from ..blocks import Blocks
 from ..composite import Adjoint, Conjugate, Product, Reshaped, Scaled
 from ..convolution import Convolution
+from ..dtypes import Array
 from ..foreign import as_operator
 from ..geometry import Geometry
 from ..operator import Operator
@@ -144,7 +144,7 @@ def _separable(A: Operator) -> Known | None:
     return None
 
 
-def _along_axes(g: Geometry, taps: list[NDArray]) -> tuple[tuple[Operator, ...], tuple[str, ...]]:
+def _along_axes(g: Geometry, taps: list[Array]) -> tuple[tuple[Operator, ...], tuple[str, ...]]:
     """The convolution along each axis with its taps, in correlation order."""
     lines = tuple(
         Convolution.of(

@@ -5,10 +5,10 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..composite import Adjoint, Product, Scaled
 from ..convolution import Convolution
+from ..dtypes import Array, DType
 from ..errors import NotConverged
 from ..foreign import Functions
 from ..geometry import Geometry
@@ -27,12 +27,12 @@ ADVICE = (
 )
 
 
-def dense_svdvals(A: Operator, max_bytes: int | None) -> NDArray:
+def dense_svdvals(A: Operator, max_bytes: int | None) -> Array:
     """All singular values, from the dense matrix in double precision."""
     return np.linalg.svd(dense_matrix(A, max_bytes, "all singular values"), compute_uv=False)
 
 
-def dense_matrix(A: Operator, max_bytes: int | None, what: str) -> NDArray:
+def dense_matrix(A: Operator, max_bytes: int | None, what: str) -> Array:
     """The matrix in double precision, if it and a copy to work on fit into memory."""
     dtype = np.result_type(A.dtype, np.float64)
     needed = 3 * A.shape[0] * A.shape[1] * dtype.itemsize
@@ -40,14 +40,14 @@ def dense_matrix(A: Operator, max_bytes: int | None, what: str) -> NDArray:
     return A.toarray(max_bytes=max_bytes).astype(dtype)
 
 
-def largest(A: Operator, k: int, max_bytes: int | None = None) -> NDArray:
+def largest(A: Operator, k: int, max_bytes: int | None = None) -> Array:
     """The `k` largest singular values, descending."""
     if min(A.shape) <= max(DENSE, 2 * k):
         return dense_svdvals(A, max_bytes)[:k]
     return np.sort(_iterated(A, k))[::-1]
 
 
-def _iterated(A: Operator, k: int) -> NDArray:
+def _iterated(A: Operator, k: int) -> Array:
     """What `scipy.sparse.linalg.svds` says of the `k` largest, begun with what the symbol says the first one is."""
     from scipy.sparse.linalg import ArpackNoConvergence, svds
 
@@ -70,7 +70,7 @@ def _iterated(A: Operator, k: int) -> NDArray:
         ) from error
 
 
-def trial(A: Operator, steps: int) -> NDArray:
+def trial(A: Operator, steps: int) -> Array:
     """A vector whose image is nearly as long as can be: the first Ritz vector of a few Lanczos steps with `A^H A`.
 
     Vectors are orthogonalised against all before them, so that it is no worse than the best of them.
@@ -90,11 +90,11 @@ def trial(A: Operator, steps: int) -> NDArray:
     return basis.T @ np.linalg.svd(np.transpose(images), full_matrices=False)[2][0].conj()
 
 
-def _in(dtype: np.dtype, apply: Callable[[Any], NDArray]) -> Callable[[Any], NDArray]:
+def _in(dtype: DType, apply: Callable[[Any], Array]) -> Callable[[Any], Array]:
     return lambda x: apply(np.asarray(x, dtype).ravel())
 
 
-def beginning(A: Operator, dtype: np.dtype) -> NDArray:
+def beginning(A: Operator, dtype: DType) -> Array:
     """A vector near the first right singular vector: the wave that a convolution in `A` lets through best.
 
     Under any boundary the first vector of a convolution of one channel is near the wave at the peak of the symbol, and
@@ -121,7 +121,7 @@ def _innermost(A: Operator) -> Convolution | None:
     return A if isinstance(A, Convolution) else None
 
 
-def _wave(A: Convolution) -> NDArray:
+def _wave(A: Convolution) -> Array:
     """The wave of one frequency and its channels, `in_shape`, at the peak of the symbol; real if `A` is."""
     from ..apply.transforms import kernel_symbol
 

@@ -8,10 +8,10 @@ whose norm is within the bound and onto those with the kernel's support, two con
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..arguments import as_int, as_number
 from ..convolution import Convolution
+from ..dtypes import Array
 from ..errors import GeometryError, NotConverged
 from ..foreign import as_operator
 from ..geometry import Geometry
@@ -138,12 +138,12 @@ def _layer(A: Any) -> Convolution:
     return operator
 
 
-def _clipped(blocks: NDArray, most: float) -> NDArray:
+def _clipped(blocks: Array, most: float) -> Array:
     u, s, vh = np.linalg.svd(inverse.double(blocks), full_matrices=False)
     return (u * np.minimum(s, most)[..., None, :]) @ vh
 
 
-def _supported(around: Convolution, blocks: NDArray, layout: Layout) -> Convolution:
+def _supported(around: Convolution, blocks: Array, layout: Layout) -> Convolution:
     """The convolution of the geometry of `around` that is nearest to the blocks: its taps are read from them."""
     g = around.geometry
     response = symbol.response_of(blocks, layout.base, around.dtype.kind != "c")

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from ..apply.blas import in_one_thread
 from ..apply.threads import share
 from ..convolution import Convolution
+from ..dtypes import Array
 from ..geometry import Geometry
 from .basis import DCT, DFT, EVEN, ODD
 
@@ -140,17 +141,17 @@ class Line:
             return f"axis {axis} has {g.out_spatial[0]} outputs with stride {g.stride[0]} of {g.spatial[0]} samples"
         return f"axis {axis} reads outside with boundary {names}, which no orthogonal transform diagonalises"
 
-    def transformed(self, values: NDArray, kind: str, halved: bool) -> NDArray:
+    def transformed(self, values: Array, kind: str, halved: bool) -> Array:
         """`values` `(before, taps, after)` at each frequency: `(before, frequencies, phases, after)`."""
         few = self.single or values.shape[1] <= FEW_TAPS
         return self._multiplied(values, kind, halved) if few else self._through_fft(values, kind, halved)
 
-    def _multiplied(self, values: NDArray, kind: str, halved: bool) -> NDArray:
+    def _multiplied(self, values: Array, kind: str, halved: bool) -> Array:
         coefficients = self._coefficients(kind, halved)
         mixed = _products(coefficients.reshape(-1, values.shape[1]), values)
         return mixed.reshape(values.shape[0], *coefficients.shape[:2], values.shape[2])
 
-    def _coefficients(self, kind: str, halved: bool) -> NDArray:
+    def _coefficients(self, kind: str, halved: bool) -> Array:
         """What each tap is multiplied by: `(frequencies, phases, taps)`."""
         g, lags = self.geometry, self.geometry.lags(0)
         if self.single:
@@ -165,7 +166,7 @@ class Line:
         assert waves.shape == (len(frequencies), g.stride[0], len(lags))
         return waves
 
-    def _through_fft(self, values: NDArray, kind: str, halved: bool) -> NDArray:
+    def _through_fft(self, values: Array, kind: str, halved: bool) -> Array:
         """The same by transforming the torus on which the taps stand."""
         import scipy.fft
 
@@ -189,7 +190,7 @@ class Line:
             return np.arange(m) % (m - 1)
         return np.arange(m // 2 + 1 if halved and kind == DFT else m)
 
-    def _on_one_sample(self) -> NDArray:
+    def _on_one_sample(self) -> Array:
         """How much of the only sample each tap reads."""
         g, extension = self.geometry, self.geometry.extension(0)
         before = g.padding[0][0]
@@ -199,7 +200,7 @@ class Line:
         return standing[np.arange(g.kernel[0]) * g.dilation[0]]
 
 
-def _products(left: NDArray, right: NDArray) -> NDArray:
+def _products(left: Array, right: Array) -> Array:
     """`left @ right` for each of `right`, in pieces that threads share."""
     count, _, columns = right.shape
     width = max(1, SMALL_PRODUCT // left.size)

@@ -12,13 +12,13 @@ from operator import itemgetter
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..algebra import Identity, Zero
 from ..arguments import Shape
 from ..blocks import Blocks
 from ..composite import Adjoint, Product, Reshaped, Scaled, Sum
 from ..convolution import Convolution
+from ..dtypes import Array
 from ..operator import Operator
 from ..selection import Diagonal
 from ..structured import symbol
@@ -35,7 +35,7 @@ class Part(NamedTuple):
     """Grids, phases and channels; and the blocks `(*frequencies, rows, columns)` in double precision."""
 
     layout: Layout
-    blocks: NDArray
+    blocks: Array
 
 
 @singledispatch

@@ -1,12 +1,13 @@
 """Kernels that are outer products: one factor for the channels and one for the taps of each axis."""
 
 import numpy as np
-from numpy.typing import NDArray
+
+from ..dtypes import Array
 
 ROUNDING = 4  # times eps and the largest entry, for each axis: what rounding the products may leave
 
 
-def factors_of(weight: NDArray) -> list[NDArray] | None:
+def factors_of(weight: Array) -> list[Array] | None:
     """A matrix `(C_out, C_in)` and the taps of each axis whose outer product is `weight`; None if there is none.
 
     They are read from the lines through the largest entry, and multiplied out they must give the weight again, to the

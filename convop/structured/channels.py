@@ -5,8 +5,10 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from ..dtypes import Array
 
-def ungrouped(weight: NDArray, groups: int) -> NDArray:
+
+def ungrouped(weight: Array, groups: int) -> Array:
     """`(C_out, C_in/groups, ...)` as `(C_out, C_in, ...)` with zeros where groups do not mix."""
     if groups == 1:
         return weight
@@ -18,7 +20,7 @@ def ungrouped(weight: NDArray, groups: int) -> NDArray:
     return dense
 
 
-def grouped(dense: NDArray, groups: int) -> NDArray:
+def grouped(dense: Array, groups: int) -> Array:
     """The inverse of `ungrouped`: the blocks on the diagonal, `(C_out, C_in/groups, ...)`."""
     rows, columns = dense.shape[0] // groups, dense.shape[1] // groups
     blocks = [

@@ -6,10 +6,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.sparse
-from numpy.typing import NDArray
 
 from ..combining import Scalar
 from ..convolution import Convolution
+from ..dtypes import Array, DType
 from ..errors import GeometryError
 from ..operator import Operator
 from . import circulant_matrix, inverse, symbol
@@ -51,14 +51,14 @@ class BlockCirculant(Operator):
     True
     """
 
-    def __init__(self, layout: Layout, blocks: NDArray, dtype: np.dtype, dropped: Dropped | None = None) -> None:
+    def __init__(self, layout: Layout, blocks: Array, dtype: DType, dropped: Dropped | None = None) -> None:
         super().__init__(layout.in_shape, layout.out_shape, dtype)
         blocks = np.ascontiguousarray(blocks, np.result_type(dtype, np.complex64))
         blocks.setflags(write=False)
         self.layout, self.blocks, self.dropped = layout, blocks, dropped
 
     @classmethod
-    def of(cls, layout: Layout, response: NDArray, dtype: np.dtype) -> "BlockCirculant":
+    def of(cls, layout: Layout, response: Array, dtype: DType) -> "BlockCirculant":
         """From its impulse response `(rows, columns, *base)`, real if `dtype` is."""
         return cls(layout, symbol.spectrum_of(response), dtype)
 
@@ -69,7 +69,7 @@ class BlockCirculant(Operator):
     # The symbol.
 
     @cached_property
-    def symbol(self) -> NDArray:
+    def symbol(self) -> Array:
         """The block at each frequency, read-only: `Y[f] = symbol[f] @ X[f]`.
 
         Frequencies stand in the order of `numpy.fft.fftn` of the base grid. The shape is `(*base, rows, columns)`,
@@ -91,7 +91,7 @@ class BlockCirculant(Operator):
         return full
 
     @cached_property
-    def response(self) -> NDArray:
+    def response(self) -> Array:
         """The impulse response `(rows, columns, *base)`, read-only, with nothing set to zero."""
         response = symbol.response_of(self.blocks, self.layout.base, self._real)
         response.setflags(write=False)
@@ -99,13 +99,13 @@ class BlockCirculant(Operator):
 
     # Applying.
 
-    def _forward(self, x: NDArray) -> NDArray:
+    def _forward(self, x: Array) -> Array:
         return self._apply(x, self.layout, adjoint=False)
 
-    def _adjoint_forward(self, y: NDArray) -> NDArray:
+    def _adjoint_forward(self, y: Array) -> Array:
         return self._apply(y, self.layout.adjoint, adjoint=True)
 
-    def _apply(self, x: NDArray, layout: Layout, adjoint: bool) -> NDArray:
+    def _apply(self, x: Array, layout: Layout, adjoint: bool) -> Array:
         batch = x.shape[: x.ndim - len(layout.in_shape)]
         apart = x.dtype.kind == "c" and self._real  # a real operator acts on both parts alike
         if apart:
@@ -130,11 +130,11 @@ class BlockCirculant(Operator):
     def _conjugate(self) -> Operator:
         return BlockCirculant(self.layout, symbol.mirrored(self.blocks, self.layout.ndim).conj(), self.dtype)
 
-    def _scaled(self, scalar: Scalar, dtype: np.dtype) -> Operator:
+    def _scaled(self, scalar: Scalar, dtype: DType) -> Operator:
         wide = self.astype(dtype)
         return BlockCirculant(self.layout, wide.blocks * np.asarray(scalar, wide.blocks.dtype), dtype)
 
-    def astype(self, dtype: np.dtype) -> "BlockCirculant":
+    def astype(self, dtype: DType) -> "BlockCirculant":
         """The same operator in at least this precision, with the whole spectrum if `dtype` is complex."""
         dtype = np.result_type(self.dtype, dtype)
         if dtype == self.dtype:
@@ -187,7 +187,7 @@ class BlockCirculant(Operator):
 
     # Inverting.
 
-    def singular_values(self) -> NDArray:
+    def singular_values(self) -> Array:
         """The singular values of each block: `(*base, min(rows, columns))`, descending at each frequency.
 
         Examples
@@ -257,13 +257,13 @@ class BlockCirculant(Operator):
     def _cutoff(self) -> float:
         return inverse.cutoff(self.dtype, self.layout.block, self.layout.frequencies)
 
-    def _every(self, of_blocks: NDArray) -> NDArray:
+    def _every(self, of_blocks: Array) -> Array:
         """What was computed for each block, for the full spectrum."""
         return symbol.full(of_blocks, self.layout.base) if self._real else of_blocks
 
     # Functions.
 
-    def eigvals(self) -> NDArray:
+    def eigvals(self) -> Array:
         """All eigenvalues, complex: those of each block, in the order of `symbol`.
 
         Raises
@@ -331,7 +331,7 @@ class BlockCirculant(Operator):
         return int(np.count_nonzero(self._impulse)) * self.layout.frequencies, True
 
     @cached_property
-    def _impulse(self) -> NDArray:
+    def _impulse(self) -> Array:
         """The impulse response with rounding set to zero."""
         return circulant_matrix.without_rounding(self.response)
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from ..apply.estimate import Estimate
 from ..arguments import Shape
 from ..convolution import Convolution
+from ..dtypes import Array
 from ..errors import GeometryError
 from ..geometry import Geometry
 from ..memory import require_bytes
@@ -18,13 +19,13 @@ from .polyphase import Layout, coarsen, refine, split
 ROUNDING = 8  # times eps and the norm of the response: the entries that transforms leave where there is nothing
 
 
-def without_rounding(response: NDArray, tol: float | None = None) -> NDArray:
+def without_rounding(response: Array, tol: float | None = None) -> Array:
     """The response with entries up to `tol` times its 2-norm set to zero."""
     tol = ROUNDING * float(np.finfo(response.dtype).eps) if tol is None else tol
     return np.where(np.abs(response) <= tol * np.linalg.norm(response), response.dtype.type(0), response)
 
 
-def csr(layout: Layout, response: NDArray, max_bytes: int | None) -> scipy.sparse.csr_array:
+def csr(layout: Layout, response: Array, max_bytes: int | None) -> scipy.sparse.csr_array:
     """The canonical matrix: each entry of the response stands once for each sample of the base grid."""
     shape = math.prod(layout.out_shape), math.prod(layout.in_shape)
     expected = Estimate.of(shape, int(np.count_nonzero(response)) * layout.frequencies, response.dtype)
@@ -57,7 +58,7 @@ def _samples(channels: int, base: Shape, phases: Shape) -> NDArray[np.intp]:
     return split(numbers, base, phases).reshape(-1, math.prod(base))
 
 
-def _row(columns: NDArray[np.intp], entries: NDArray, base: Shape) -> tuple[NDArray[np.intp], NDArray]:
+def _row(columns: NDArray[np.intp], entries: Array, base: Shape) -> tuple[NDArray[np.intp], Array]:
     """Columns, ascending, and values of the matrix rows of one output phase: `(prod(base), entries)`."""
     phase, *lags = np.nonzero(entries)
     places = [
@@ -74,7 +75,7 @@ def phase_and_lag(offset: NDArray[np.intp], stride: int, m: int) -> tuple[NDArra
     return offset % stride, -(offset // stride) % m
 
 
-def convolution(layout: Layout, response: NDArray, tol: float | None) -> Convolution:
+def convolution(layout: Layout, response: Array, tol: float | None) -> Convolution:
     """The convolution with this response; see `BlockCirculant.convolution`."""
     tol = ROUNDING * float(np.finfo(response.dtype).eps) if tol is None else tol
     layout, response = _finest(layout, response, tol)
@@ -103,7 +104,7 @@ def convolution(layout: Layout, response: NDArray, tol: float | None) -> Convolu
     return Convolution.of(geometry, grouped(weight, groups), "correlation" if layout.lifted else "convolution")
 
 
-def _finest(layout: Layout, response: NDArray, tol: float) -> tuple[Layout, NDArray]:
+def _finest(layout: Layout, response: Array, tol: float) -> tuple[Layout, Array]:
     """The response without phases that input and output share, where they do nothing of their own."""
     factor = tuple(map(math.gcd, layout.phases_in, layout.phases_out))
     if max(factor) == 1:
@@ -113,7 +114,7 @@ def _finest(layout: Layout, response: NDArray, tol: float) -> tuple[Layout, NDAr
     return (finer, fine) if difference <= 2 * tol * np.linalg.norm(response) else (layout, response)
 
 
-def _window(weight: NDArray, axis: int) -> tuple[int, int]:
+def _window(weight: Array, axis: int) -> tuple[int, int]:
     """Start and length of the shortest window on a circle that holds all that is not zero, its middle near 0."""
     n = weight.shape[axis]
     taken = np.flatnonzero(weight.any(axis=tuple(i for i in range(weight.ndim) if i != axis)))

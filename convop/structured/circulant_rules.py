@@ -6,12 +6,12 @@ from functools import reduce, singledispatch
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..algebra import Identity, product_rule, sum_rule
 from ..arguments import Shape
 from ..composite import Adjoint, Conjugate, Product, Scaled, Sum
 from ..convolution import Convolution
+from ..dtypes import Array, DType
 from ..errors import GeometryError, MemoryBudgetError
 from ..foreign import as_operator
 from ..geometry import Geometry
@@ -58,7 +58,7 @@ def as_circulant(A: Any) -> BlockCirculant:
 
 
 @singledispatch
-def _circulant(A: Operator, dtype: np.dtype) -> BlockCirculant:
+def _circulant(A: Operator, dtype: DType) -> BlockCirculant:
     """`A` in at least the precision of `dtype`, so that what it is added to or multiplied by loses nothing."""
     raise GeometryError(
         f"{A!r} is not known to wrap around; as_circulant takes periodic convolutions, identities, constant diagonals "
@@ -67,12 +67,12 @@ def _circulant(A: Operator, dtype: np.dtype) -> BlockCirculant:
 
 
 @_circulant.register
-def _(A: BlockCirculant, dtype: np.dtype) -> BlockCirculant:
+def _(A: BlockCirculant, dtype: DType) -> BlockCirculant:
     return A.astype(dtype)
 
 
 @_circulant.register
-def _(A: Convolution, dtype: np.dtype) -> BlockCirculant:
+def _(A: Convolution, dtype: DType) -> BlockCirculant:
     g = A.geometry
     for axis in range(g.ndim):
         _require_turn(g, axis)
@@ -105,7 +105,7 @@ def _require_turn(g: Geometry, axis: int) -> None:
         )
 
 
-def _dense_weight(weight: NDArray, groups: int) -> NDArray:
+def _dense_weight(weight: Array, groups: int) -> Array:
     """`(C_out, C_in/groups, *k)` with the zeros between groups: `(C_out, C_in, *k)`."""
     c_out, own = weight.shape[:2]
     dense = np.zeros((groups, c_out // groups, groups, *weight.shape[1:]), weight.dtype)
@@ -115,12 +115,12 @@ def _dense_weight(weight: NDArray, groups: int) -> NDArray:
 
 
 @_circulant.register
-def _(A: Identity, dtype: np.dtype) -> BlockCirculant:
+def _(A: Identity, dtype: DType) -> BlockCirculant:
     return _constant(A.in_shape, 1.0, np.result_type(A.dtype, dtype))
 
 
 @_circulant.register
-def _(A: Diagonal, dtype: np.dtype) -> BlockCirculant:
+def _(A: Diagonal, dtype: DType) -> BlockCirculant:
     if (A.array != A.array.flat[0]).any():
         raise GeometryError(
             f"a Diagonal whose values differ does not wrap around, got values from {A.array.min()} to "
@@ -129,7 +129,7 @@ def _(A: Diagonal, dtype: np.dtype) -> BlockCirculant:
     return _constant(A.in_shape, A.array.flat[0], np.result_type(A.dtype, dtype))
 
 
-def _constant(shape: Shape, value: complex, dtype: np.dtype) -> BlockCirculant:
+def _constant(shape: Shape, value: complex, dtype: DType) -> BlockCirculant:
     one = (1,) * len(shape)
     layout = Layout(shape, one, one, 1, 1, False)
     frequencies = shape if dtype.kind == "c" else symbol.half_shape(shape)
@@ -137,27 +137,27 @@ def _constant(shape: Shape, value: complex, dtype: np.dtype) -> BlockCirculant:
 
 
 @_circulant.register
-def _(A: Adjoint, dtype: np.dtype) -> BlockCirculant:
+def _(A: Adjoint, dtype: DType) -> BlockCirculant:
     return _same(_circulant(A.operator, dtype).H)
 
 
 @_circulant.register
-def _(A: Conjugate, dtype: np.dtype) -> BlockCirculant:
+def _(A: Conjugate, dtype: DType) -> BlockCirculant:
     return _same(_circulant(A.operator, dtype).conj())
 
 
 @_circulant.register
-def _(A: Scaled, dtype: np.dtype) -> BlockCirculant:
+def _(A: Scaled, dtype: DType) -> BlockCirculant:
     return _same(_circulant(A.operator, dtype)._scaled(A.number, np.result_type(A.dtype, dtype)))
 
 
 @_circulant.register
-def _(A: Product, dtype: np.dtype) -> BlockCirculant:
+def _(A: Product, dtype: DType) -> BlockCirculant:
     return reduce(_multiply, (_circulant(factor, dtype) for factor in A.factors))
 
 
 @_circulant.register
-def _(A: Sum, dtype: np.dtype) -> BlockCirculant:
+def _(A: Sum, dtype: DType) -> BlockCirculant:
     return reduce(_add, (_circulant(term, dtype) for term in A.terms))
 
 

@@ -3,17 +3,16 @@
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ..dtypes import as_coefficients
+from ..dtypes import Array, DType, as_coefficients
 from ..errors import GeometryError
 
 
-def double(blocks: NDArray) -> NDArray:
+def double(blocks: Array) -> Array:
     return blocks.astype(np.complex128, copy=False)
 
 
-def cutoff(dtype: np.dtype, block: tuple[int, int], frequencies: int) -> float:
+def cutoff(dtype: DType, block: tuple[int, int], frequencies: int) -> float:
     """The ratio to the largest singular value up to which one is nothing but rounding.
 
     Blocks of that size lose `eps * max(block)`, as `numpy.linalg.matrix_rank` takes it, and their entries come from
@@ -23,24 +22,24 @@ def cutoff(dtype: np.dtype, block: tuple[int, int], frequencies: int) -> float:
     return float(np.finfo(dtype).eps) * max(block) * (2 + np.log2(frequencies))
 
 
-def singular_values(blocks: NDArray) -> NDArray:
+def singular_values(blocks: Array) -> Array:
     """`(*frequencies, min(rows, columns))`, descending at each frequency."""
     if blocks.shape[-2:] == (1, 1):
         return np.abs(double(blocks))[..., 0]
     return np.linalg.svd(double(blocks), compute_uv=False)
 
 
-def eigenvalues(blocks: NDArray) -> NDArray:
+def eigenvalues(blocks: Array) -> Array:
     """`(*frequencies, k)`, in LAPACK's order."""
     return double(blocks)[..., 0] if blocks.shape[-2:] == (1, 1) else np.linalg.eigvals(double(blocks))
 
 
-def inverse(blocks: NDArray) -> NDArray:
+def inverse(blocks: Array) -> Array:
     """The inverse of blocks that have one."""
     return 1 / double(blocks) if blocks.shape[-2:] == (1, 1) else np.linalg.inv(double(blocks))
 
 
-def pseudo_inverse(blocks: NDArray, rcond: float) -> tuple[NDArray, NDArray]:
+def pseudo_inverse(blocks: Array, rcond: float) -> tuple[Array, Array]:
     """Blocks with the singular values inverted that exceed `rcond` times the largest of all; and how many do not."""
     u, s, vh = _svd(double(blocks))
     cut = s <= rcond * s.max()
@@ -49,7 +48,7 @@ def pseudo_inverse(blocks: NDArray, rcond: float) -> tuple[NDArray, NDArray]:
     return (adjoint_vh * inverted[..., None, :]) @ adjoint_u, cut.sum(axis=-1)
 
 
-def _svd(blocks: NDArray) -> tuple[NDArray, NDArray, NDArray]:
+def _svd(blocks: Array) -> tuple[Array, Array, Array]:
     if blocks.shape[-2:] != (1, 1):
         return np.linalg.svd(blocks, full_matrices=False)
     size = np.abs(blocks)
@@ -57,7 +56,7 @@ def _svd(blocks: NDArray) -> tuple[NDArray, NDArray, NDArray]:
     return phase, size[..., 0], np.ones_like(phase)
 
 
-def require_regular(values: NDArray, ratio: float) -> None:
+def require_regular(values: Array, ratio: float) -> None:
     """Raise GeometryError if at some frequency a singular value is at most `ratio` of the largest of all."""
     largest = float(values.max())
     singular = (values <= ratio * largest).any(axis=-1)

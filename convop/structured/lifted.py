@@ -15,6 +15,7 @@ from ..arguments import Shape, as_int
 from ..combining import Scalar
 from ..composite import Adjoint, Conjugate, Scaled
 from ..convolution import Convolution
+from ..dtypes import Array, DType
 from ..errors import GeometryError, ShapeError
 from ..foreign import as_operator
 from ..operator import Operator
@@ -137,20 +138,18 @@ class Lifted(Operator):
     def _one(self) -> Convolution | None:
         return None if why_not_one(self) else lowered(self)
 
-    def _forward(self, x: NDArray) -> NDArray:
+    def _forward(self, x: Array) -> Array:
         if self._one is not None:
             return self._one._forward(x)
         return self._sum(x, self.blocks, self.mask, self.in_shape, self.out_shape, "_forward")
 
-    def _adjoint_forward(self, y: NDArray) -> NDArray:
+    def _adjoint_forward(self, y: Array) -> Array:
         if self._one is not None:
             return self._one._adjoint_forward(y)
         columns = tuple(zip(*self.blocks, strict=True))
         return self._sum(y, columns, self.mask.T, self.out_shape, self.in_shape, "_adjoint_forward")
 
-    def _sum(
-        self, x: NDArray, grid: Grid, mask: NDArray[np.bool_], source: Shape, target: Shape, apply: str
-    ) -> NDArray:
+    def _sum(self, x: Array, grid: Grid, mask: NDArray[np.bool_], source: Shape, target: Shape, apply: str) -> Array:
         batch = x.shape[: x.ndim - len(source)]
         signals = x.reshape((-1, *source))
         total = np.zeros((len(signals), *target), np.result_type(self.dtype, x.dtype))
@@ -169,7 +168,7 @@ class Lifted(Operator):
     def _conjugate(self) -> Operator:
         return self._map(lambda block: block.conj())
 
-    def _scaled(self, scalar: Scalar, dtype: np.dtype) -> Operator:
+    def _scaled(self, scalar: Scalar, dtype: DType) -> Operator:
         return self._map(lambda block: block._scaled(scalar, np.result_type(dtype, block.dtype)))
 
     def using(self, method: str) -> Operator:

@@ -116,6 +116,7 @@ def lower(L: Any) -> Convolution:
 
 
 def _as_grid(L: Any) -> Lifted:
+    rows: Any = L
     if not isinstance(L, Sequence) or not all(isinstance(row, Sequence) for row in L):
         raise GeometryError(f"lower takes a Lifted or rows of operators, got {L!r}; make one with lift(A)")
-    return Lifted(L)
+    return Lifted(rows)

@@ -15,13 +15,14 @@ import scipy.linalg
 from numpy.typing import NDArray
 
 from ..arguments import Shape
+from ..dtypes import Array
 from ..errors import GeometryError
 from .inverse import double, named
 from .symbol import full
 
-Function = Callable[[NDArray], Any]
+Function = Callable[[Array], Any]
 
-_OF_MATRICES: tuple[tuple[Function, Callable[[NDArray], Any]], ...] = (
+_OF_MATRICES: tuple[tuple[Function, Callable[[Array], Any]], ...] = (
     (np.exp, scipy.linalg.expm), (np.sqrt, scipy.linalg.sqrtm), (np.log, scipy.linalg.logm),
     (np.cos, scipy.linalg.cosm), (np.sin, scipy.linalg.sinm), (np.tan, scipy.linalg.tanm),
     (np.cosh, scipy.linalg.coshm), (np.sinh, scipy.linalg.sinhm), (np.tanh, scipy.linalg.tanhm),
@@ -29,7 +30,7 @@ _OF_MATRICES: tuple[tuple[Function, Callable[[NDArray], Any]], ...] = (
 _WORST_VECTORS = 1e6  # condition of eigenvectors beyond which they are not used: 1e-10 of accuracy is left
 
 
-def function_of(f: Function, blocks: NDArray, base: Shape, real: bool, eps: float) -> tuple[NDArray, bool]:
+def function_of(f: Function, blocks: Array, base: Shape, real: bool, eps: float) -> tuple[Array, bool]:
     """`f` of the blocks of a spectrum (half of it for a `real` operator), and whether the result is real as well."""
     eigen = Eigen.of(double(blocks), eps)
     result = eigen.apply(f)
@@ -42,7 +43,7 @@ def function_of(f: Function, blocks: NDArray, base: Shape, real: bool, eps: floa
     return whole, False
 
 
-def _finite(blocks: NDArray) -> NDArray:
+def _finite(blocks: Array) -> Array:
     bad = ~np.isfinite(blocks).all(axis=(-1, -2))
     if np.any(bad):
         raise GeometryError(
@@ -57,14 +58,14 @@ def _finite(blocks: NDArray) -> NDArray:
 class Eigen:
     """Blocks `(*frequencies, k, k)` as `vectors @ diag(values) @ inverse`, but for those that are `defective`."""
 
-    blocks: NDArray
-    values: NDArray
-    vectors: NDArray
-    inverse: NDArray
+    blocks: Array
+    values: Array
+    vectors: Array
+    inverse: Array
     defective: NDArray[np.bool_]
 
     @classmethod
-    def of(cls, blocks: NDArray, eps: float) -> "Eigen":
+    def of(cls, blocks: Array, eps: float) -> "Eigen":
         """The eigenvalues of complex128 blocks that are known to `eps`."""
         shape, k = blocks.shape[:-2], blocks.shape[-1]
         none = np.zeros(shape, bool)
@@ -80,7 +81,7 @@ class Eigen:
         return cls._general(blocks, eps)
 
     @classmethod
-    def _general(cls, blocks: NDArray, eps: float) -> "Eigen":
+    def _general(cls, blocks: Array, eps: float) -> "Eigen":
         values, vectors = np.linalg.eig(blocks)
         defective = ~(np.linalg.cond(vectors) <= _WORST_VECTORS)
         for place in map(tuple, np.argwhere(defective)):
@@ -104,7 +105,7 @@ class Eigen:
         """What applying a function loses, relative to its largest block."""
         return 64 * float(np.finfo(np.float64).eps * np.linalg.cond(self.vectors).max())
 
-    def apply(self, f: Function) -> NDArray:
+    def apply(self, f: Function) -> Array:
         """`f` of every block; NaN where `f` is not finite, or the block is defective and scipy does not know `f`."""
         if not callable(f):
             raise GeometryError(f"apply_function needs a function of numbers such as numpy.exp, got {f!r}")
@@ -121,7 +122,7 @@ class Eigen:
         return result
 
 
-def _clean(values: NDArray, eps: float) -> NDArray:
+def _clean(values: Array, eps: float) -> Array:
     """Eigenvalues whose imaginary parts are rounding on the real axis, and those that are rounding at zero.
 
     So `f` sees one side of a branch cut, and a pole at zero where there is one.
@@ -132,7 +133,7 @@ def _clean(values: NDArray, eps: float) -> NDArray:
     return np.where(np.abs(values) <= 64 * eps * largest, 0j, real)
 
 
-def _of_matrix(f: Function, block: NDArray) -> Any:
+def _of_matrix(f: Function, block: Array) -> Any:
     """scipy's function of a matrix that is numpy's `f` of numbers; NaN where there is none, or it has doubts."""
     known = next((of_matrix for of_number, of_matrix in _OF_MATRICES if of_number is f), None)
     if known is None:

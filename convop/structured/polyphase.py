@@ -15,9 +15,9 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..arguments import Shape
+from ..dtypes import Array, DType
 from ..memory import require_bytes
 
 
@@ -96,7 +96,7 @@ class Layout:
         )
 
 
-def require_memory(layout: Layout, dtype: np.dtype) -> None:
+def require_memory(layout: Layout, dtype: DType) -> None:
     """Raise MemoryBudgetError unless the blocks, and what they are made from, fit into memory."""
     rows, columns = layout.block
     require_bytes(
@@ -106,7 +106,7 @@ def require_memory(layout: Layout, dtype: np.dtype) -> None:
     )
 
 
-def split(x: NDArray, base: Shape, phases: Shape) -> NDArray:
+def split(x: Array, base: Shape, phases: Shape) -> Array:
     """`(batch, C, *grid)` to `(batch, C * prod(phases), *base)`."""
     if math.prod(phases) == 1:
         return x
@@ -116,7 +116,7 @@ def split(x: NDArray, base: Shape, phases: Shape) -> NDArray:
     return pairs.transpose(order).reshape(x.shape[0], -1, *base)
 
 
-def join(x: NDArray, base: Shape, phases: Shape) -> NDArray:
+def join(x: Array, base: Shape, phases: Shape) -> Array:
     """The inverse of `split`."""
     if math.prod(phases) == 1:
         return x
@@ -127,7 +127,7 @@ def join(x: NDArray, base: Shape, phases: Shape) -> NDArray:
     return apart.transpose(order).reshape(*apart.shape[:2], *grid)
 
 
-def coarsen(response: NDArray, layout: Layout, factor: Shape) -> NDArray:
+def coarsen(response: Array, layout: Layout, factor: Shape) -> Array:
     """The response `(rows, columns, *base)` on a base grid divided by `factor`.
 
     Lag `l` between phases `e` and `g` of the old grid's samples is `l * r + e - g` old samples.
@@ -148,7 +148,7 @@ def coarsen(response: NDArray, layout: Layout, factor: Shape) -> NDArray:
     return axes.reshape(*coarse.block, *coarse.base)
 
 
-def refine(response: NDArray, layout: Layout, factor: Shape) -> NDArray:
+def refine(response: Array, layout: Layout, factor: Shape) -> Array:
     """The response on a base grid multiplied by `factor`, read from what happens to the first of every `factor` inputs.
 
     It is the operator's own only if `coarsen` brings `response` back.
@@ -169,7 +169,7 @@ def refine(response: NDArray, layout: Layout, factor: Shape) -> NDArray:
     return axes.reshape(*fine.block, *fine.base)
 
 
-def _by_phase(response: NDArray, layout: Layout) -> NDArray:
+def _by_phase(response: Array, layout: Layout) -> Array:
     """`(rows, columns, *base)` with an axis for each: `(C_out, *phases_out, C_in, *phases_in, *base)`."""
     return response.reshape(
         layout.channels_out, *layout.phases_out, layout.channels_in, *layout.phases_in, *layout.base

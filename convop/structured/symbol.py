@@ -9,13 +9,13 @@ linear algebra is done on blocks. `scipy.fft` is called, so that a backend set t
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..apply.transforms import transform_workers
 from ..arguments import Shape
+from ..dtypes import Array
 
 
-def transform(x: NDArray, ndim: int) -> NDArray:
+def transform(x: Array, ndim: int) -> Array:
     """Transform along the last `ndim` axes; real arrays give the half spectrum."""
     import scipy.fft
 
@@ -23,7 +23,7 @@ def transform(x: NDArray, ndim: int) -> NDArray:
     return function(x, axes=range(-ndim, 0), workers=transform_workers(x.size))
 
 
-def inverse_transform(spectrum: NDArray, base: Shape, real: bool) -> NDArray:
+def inverse_transform(spectrum: Array, base: Shape, real: bool) -> Array:
     """The array on the grid `base` whose transform along the last axes is `spectrum`."""
     import scipy.fft
 
@@ -31,26 +31,26 @@ def inverse_transform(spectrum: NDArray, base: Shape, real: bool) -> NDArray:
     return function(spectrum, base, axes=range(-len(base), 0), workers=transform_workers(spectrum.size))
 
 
-def spectrum_of(response: NDArray) -> NDArray:
+def spectrum_of(response: Array) -> Array:
     """Blocks `(*frequencies, rows, columns)` of a response `(rows, columns, *base)`."""
     spectrum = transform(response, response.ndim - 2)
     return np.ascontiguousarray(np.moveaxis(spectrum, (0, 1), (-2, -1)))
 
 
-def response_of(blocks: NDArray, base: Shape, real: bool) -> NDArray:
+def response_of(blocks: Array, base: Shape, real: bool) -> Array:
     """The response `(rows, columns, *base)` of blocks."""
     spectrum = np.moveaxis(blocks, (-2, -1), (0, 1))
     return inverse_transform(spectrum, base, real)
 
 
-def mirrored(spectrum: NDArray, ndim: int) -> NDArray:
+def mirrored(spectrum: Array, ndim: int) -> Array:
     """A full spectrum, its leading `ndim` axes, read at the opposite frequencies."""
     for axis in range(ndim):
         spectrum = spectrum.take(-np.arange(spectrum.shape[axis]) % spectrum.shape[axis], axis)
     return spectrum
 
 
-def full(half: NDArray, base: Shape, opposite: NDArray | None = None) -> NDArray:
+def full(half: Array, base: Shape, opposite: Array | None = None) -> Array:
     """The full spectrum `(*base, ...)` from its half, and from the values at the frequencies `opposite` to that.
 
     By default those are the complex conjugates of `half`, as for the spectrum of a real response.
@@ -66,7 +66,7 @@ def half_shape(base: Shape) -> Shape:
     return (*base[:-1], base[-1] // 2 + 1)
 
 
-def mix(blocks: NDArray, spectrum: NDArray, adjoint: bool) -> NDArray:
+def mix(blocks: Array, spectrum: Array, adjoint: bool) -> Array:
     """Multiply the rows of `spectrum`, `(batch, columns, *frequencies)`, by the blocks or by their adjoints."""
     if blocks.shape[-2:] == (1, 1):
         return spectrum * (blocks[..., 0, 0].conj() if adjoint else blocks[..., 0, 0])
@@ -77,6 +77,6 @@ def mix(blocks: NDArray, spectrum: NDArray, adjoint: bool) -> NDArray:
     return np.moveaxis(blocks @ columns, (-2, -1), (1, 0))
 
 
-def multiply(a: NDArray, b: NDArray) -> NDArray:
+def multiply(a: Array, b: Array) -> Array:
     """Products of blocks."""
     return a * b if a.shape[-2:] == b.shape[-2:] == (1, 1) else a @ b

@@ -16,7 +16,7 @@ from ..apply.plan import require_known
 from ..arguments import Shape, as_int, as_shape
 from ..combining import Scalar
 from ..convolution import Convolution
-from ..dtypes import as_coefficients
+from ..dtypes import Array, DType, as_coefficients
 from ..errors import GeometryError
 from ..geometry import Geometry
 from ..operator import Operator
@@ -105,7 +105,7 @@ class BlockToeplitz(Operator):
             _ = self.convolution  # refuses a method that cannot serve, here and not when it is applied
 
     @property
-    def blocks(self) -> NDArray:
+    def blocks(self) -> Array:
         """The generator with channels in front, `(C_out, C_in, *lags)`."""
         axes = len(self.levels)
         lags = self.generator.shape[:axes]
@@ -184,7 +184,7 @@ class BlockToeplitz(Operator):
         return BlockToeplitz(inner, (self.channels[1], *sizes) if self.lifted else sizes, method=self._asked)
 
     @property
-    def column(self) -> NDArray:
+    def column(self) -> Array:
         """The first column of a one-channel, one-level matrix, as `scipy.linalg.toeplitz` takes it.
 
         Examples
@@ -197,12 +197,12 @@ class BlockToeplitz(Operator):
         return self._flat_generator[self.shape[1] - 1 :]
 
     @property
-    def row(self) -> NDArray:
+    def row(self) -> Array:
         """The first row of a one-channel, one-level matrix, as `scipy.linalg.toeplitz` takes it."""
         return self._flat_generator[self.shape[1] - 1 :: -1]
 
     @property
-    def _flat_generator(self) -> NDArray:
+    def _flat_generator(self) -> Array:
         if len(self.levels) != 1 or self.channels != (1, 1):
             raise GeometryError(
                 f"column and row are those of a matrix with one level and one channel, this one has "
@@ -212,10 +212,10 @@ class BlockToeplitz(Operator):
 
     # Applying.
 
-    def _forward(self, x: NDArray) -> NDArray:
+    def _forward(self, x: Array) -> Array:
         return self.convolution._forward(x)
 
-    def _adjoint_forward(self, y: NDArray) -> NDArray:
+    def _adjoint_forward(self, y: Array) -> Array:
         return self.convolution._adjoint_forward(y)
 
     @property
@@ -229,7 +229,7 @@ class BlockToeplitz(Operator):
 
     # Algebra.
 
-    def _with(self, generator: NDArray) -> "BlockToeplitz":
+    def _with(self, generator: Array) -> "BlockToeplitz":
         return BlockToeplitz(generator, self.in_shape, method=self._asked)
 
     def _adjoint(self) -> Operator:
@@ -242,7 +242,7 @@ class BlockToeplitz(Operator):
     def _conjugate(self) -> Operator:
         return self._with(self.generator.conj())
 
-    def _scaled(self, scalar: Scalar, dtype: np.dtype) -> Operator:
+    def _scaled(self, scalar: Scalar, dtype: DType) -> Operator:
         return self._with(np.multiply(self.generator, np.asarray(scalar, dtype), dtype=dtype))
 
     # Matrices.
@@ -269,11 +269,11 @@ class BlockToeplitz(Operator):
         return "\n".join(self._lines() + drawing(self.blocks, self.levels))
 
 
-def _made_again(generator: NDArray, in_shape: Shape, method: str) -> BlockToeplitz:
+def _made_again(generator: Array, in_shape: Shape, method: str) -> BlockToeplitz:
     return BlockToeplitz(generator, in_shape, method=method)
 
 
-def of_blocks(blocks: NDArray, in_shape: Shape, method: str) -> BlockToeplitz:
+def of_blocks(blocks: Array, in_shape: Shape, method: str) -> BlockToeplitz:
     """From a generator with channels in front, `(C_out, C_in, *lags)`."""
     one = blocks.shape[:2] == (1, 1)
     return BlockToeplitz(blocks[0, 0] if one else np.moveaxis(blocks, (0, 1), (-2, -1)), in_shape, method=method)

@@ -5,6 +5,8 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from ..dtypes import Array
+
 WIDTH = 80
 ROWS = 8  # rows of a matrix, and
 BLOCKS = 6  # different blocks of a level that are drawn before the rest is left to `block(*lag)`
@@ -13,13 +15,13 @@ Levels = tuple[tuple[int, int], ...]
 Lag = tuple[int, ...]
 
 
-def drawing(blocks: NDArray, levels: Levels) -> list[str]:
+def drawing(blocks: Array, levels: Levels) -> list[str]:
     """The lines that draw a generator `(C_out, C_in, *lags)` with sizes `(n_out, n_in)` on each level."""
     order = [] if blocks.shape[:2] == (1, 1) else ["channels stand innermost here, outermost in the arrays"]
     return [*order, "T =", *_level(np.moveaxis(blocks, (0, 1), (-2, -1)), levels, ())]
 
 
-def _level(generator: NDArray, levels: Levels, lag: Lag) -> list[str]:
+def _level(generator: Array, levels: Levels, lag: Lag) -> list[str]:
     """The matrix of the blocks of one level, and below it these blocks."""
     (m, n), inner = levels[0], levels[1:]
     if not inner and generator.shape[1:] == (1, 1):
@@ -39,11 +41,11 @@ def _level(generator: NDArray, levels: Levels, lag: Lag) -> list[str]:
     return lines
 
 
-def _channels(block: NDArray) -> list[str]:
+def _channels(block: Array) -> list[str]:
     return _matrix(lambda o, i: _number(block[o, i]), *block.shape)
 
 
-def _alike(generator: NDArray, zero: NDArray[np.bool_]) -> list[list[int]]:
+def _alike(generator: Array, zero: NDArray[np.bool_]) -> list[list[int]]:
     """Places of the blocks that are not zero, equal ones together, in the order in which they first occur."""
     same: dict[bytes, list[int]] = {}
     for place in np.flatnonzero(~zero):

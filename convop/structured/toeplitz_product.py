@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..composing import convolved
+from ..dtypes import Array
 from ..residues import SMALLEST, digits, digits_of_primes, primes_for, reduced, residues
 from .toeplitz import BlockToeplitz, of_blocks
 
@@ -39,7 +40,7 @@ def _keeps(a: BlockToeplitz, b: BlockToeplitz, axis: int) -> bool:
     return not (start | end).any()
 
 
-def _lags_by_channel(blocks: NDArray, side: int, axis: int) -> NDArray[np.bool_]:
+def _lags_by_channel(blocks: Array, side: int, axis: int) -> NDArray[np.bool_]:
     """`(channels, lags)`: which lags of `axis` are not zero, for each channel on one side."""
     others = tuple(i for i in range(blocks.ndim) if i not in (side, axis + 2))
     return (blocks != 0).any(axis=others)
@@ -63,7 +64,7 @@ def _coincides(a: BlockToeplitz, b: BlockToeplitz, axis: int) -> bool:
     )
 
 
-def _coming_and_going(a: BlockToeplitz, b: BlockToeplitz, axis: int) -> tuple[NDArray, NDArray]:
+def _coming_and_going(a: BlockToeplitz, b: BlockToeplitz, axis: int) -> tuple[Array, Array]:
     """Factors of what moving along `axis` changes, its lags among the channels: `(rows, terms)` and `(terms, columns)`.
 
     Each with the lags of the other levels behind. Rows and columns of zeros are left out.
@@ -79,7 +80,7 @@ def _coming_and_going(a: BlockToeplitz, b: BlockToeplitz, axis: int) -> tuple[ND
     return left[(left != 0).any(axis=(1, *behind))], right[:, (right != 0).any(axis=(0, *behind))]
 
 
-def _matrix(blocks: NDArray, levels: list[tuple[int, int]]) -> NDArray:
+def _matrix(blocks: Array, levels: list[tuple[int, int]]) -> Array:
     """The dense matrix of `(rows, columns, *lags)`."""
     for place, (m, n) in enumerate(levels):
         blocks = blocks.take(np.subtract.outer(np.arange(m), np.arange(n)) + n - 1, 2 + 2 * place)
@@ -88,7 +89,7 @@ def _matrix(blocks: NDArray, levels: list[tuple[int, int]]) -> NDArray:
     return blocks.transpose(order).reshape(rows, -1)
 
 
-def _generator(a: BlockToeplitz, b: BlockToeplitz) -> NDArray:
+def _generator(a: BlockToeplitz, b: BlockToeplitz) -> Array:
     """The blocks of the product: those of its first rows and columns, each a convolution of two parts of generators.
 
     A lag of zero or more is that of an entry in the first column, where only lags of zero or more of `b` enter; a
@@ -104,7 +105,7 @@ def _generator(a: BlockToeplitz, b: BlockToeplitz) -> NDArray:
     return total
 
 
-def _part(a: BlockToeplitz, limits: list[tuple[int, int]]) -> tuple[NDArray, list[int]] | None:
+def _part(a: BlockToeplitz, limits: list[tuple[int, int]]) -> tuple[Array, list[int]] | None:
     """`a.blocks` between the first and last lags within `limits` that are not zero, and the first; None for nothing."""
     blocks, first = a.blocks, []
     for axis, ((low, high), (_, n)) in enumerate(zip(limits, a.levels, strict=True)):
@@ -118,7 +119,7 @@ def _part(a: BlockToeplitz, limits: list[tuple[int, int]]) -> tuple[NDArray, lis
 
 
 def _enter(
-    total: NDArray, ahead: tuple[bool, ...], outer: tuple[NDArray, list[int]], inner: tuple[NDArray, list[int]],
+    total: Array, ahead: tuple[bool, ...], outer: tuple[Array, list[int]], inner: tuple[Array, list[int]],
     sizes: list[int],
 ) -> None:  # fmt: skip
     """Put the convolution of two parts where lags are zero or more, or negative, as `ahead` says of each axis."""

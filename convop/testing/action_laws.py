@@ -3,11 +3,11 @@
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.sparse.linalg import LinearOperator
 
 from ..check import adjoint as check_adjoint
 from ..check import linear as check_linear
+from ..dtypes import Array
 from .agreement import TYPES, Trial, close, need, tolerance
 
 
@@ -148,7 +148,7 @@ def any_memory_layout(operator: Any, matrix: Any = None, rng: Any = 0) -> None:
         close(got, want, trial.tol, f"A(x) of a {name} array")
 
 
-def _layouts(plain: NDArray) -> dict[str, NDArray]:
+def _layouts(plain: Array) -> dict[str, Array]:
     """The same numbers, laid out differently."""
     every_third, turned = (tuple(slice(*cut) for _ in plain.shape) for cut in ((1, None, 3), (None, None, -1)))
     wide = np.zeros([3 * n for n in plain.shape], plain.dtype)

@@ -3,13 +3,12 @@
 from typing import Any
 
 import numpy as np
-import scipy.sparse
-from numpy.typing import NDArray
 
 from ..arguments import Shape
 from ..check.rounding import SIGMAS, measure
 from ..check.subject import Direction
 from ..check.vectors import Gaussian, norm
+from ..dtypes import Array, DType
 from ..errors import CheckFailed
 from ..foreign import as_operator
 from ..operator import Operator
@@ -40,7 +39,7 @@ def small(operator: Operator) -> None:
         raise NotApplicable(f"a dense matrix of shape {operator.shape} is too large to compare with")
 
 
-def deviation(got: NDArray, want: NDArray, scale: float = 0.0) -> float:
+def deviation(got: Array, want: Array, scale: float = 0.0) -> float:
     """Largest difference, relative to `scale` or the largest entry that is wanted."""
     need(got.shape == want.shape, f"an array of shape {got.shape} came back, needed {want.shape}")
     if got.size == 0:
@@ -50,7 +49,7 @@ def deviation(got: NDArray, want: NDArray, scale: float = 0.0) -> float:
     return worst / scale if scale else worst
 
 
-def close(got: NDArray, want: NDArray, tol: float, what: str) -> None:
+def close(got: Array, want: Array, tol: float, what: str) -> None:
     """Two arrays are equal to rounding."""
     error = deviation(got, want)
     need(error <= tol, f"{what}: relative error {error:.2e}, rounding allows {tol:.2e}")
@@ -67,12 +66,12 @@ class Trial:
         self.given = A
         self.operator = as_operator(A)
         self.rng = np.random.default_rng(rng)
-        dense = matrix.toarray() if scipy.sparse.issparse(matrix) else matrix
+        dense = matrix.toarray() if hasattr(matrix, "toarray") else matrix
         self.matrix = None if dense is None else np.asarray(dense)
         if self.matrix is not None:
             shape = self.operator.shape
             need(self.matrix.shape == shape, f"an operator of shape {shape}, needed {self.matrix.shape}")
-        self._levels: dict[tuple[str, np.dtype], float] = {}
+        self._levels: dict[tuple[str, DType], float] = {}
 
     @property
     def own(self) -> bool:
@@ -87,7 +86,7 @@ class Trial:
     def tol(self) -> float:
         return tolerance(self.operator.dtype)
 
-    def array(self, shape: Shape, dtype: Any = None) -> NDArray:
+    def array(self, shape: Shape, dtype: Any = None) -> Array:
         """Normal values, with an imaginary part where the type has one; of the operator's type by default."""
         dtype = np.dtype(self.operator.dtype if dtype is None else dtype)
         values = self.rng.standard_normal(shape)
@@ -95,13 +94,13 @@ class Trial:
             values = values + 1j * self.rng.standard_normal(shape)
         return values.astype(dtype)
 
-    def x(self, dtype: Any = None, batch: Shape = ()) -> NDArray:
+    def x(self, dtype: Any = None, batch: Shape = ()) -> Array:
         return self.array((*batch, *self.operator.in_shape), dtype)
 
-    def y(self, dtype: Any = None, batch: Shape = ()) -> NDArray:
+    def y(self, dtype: Any = None, batch: Shape = ()) -> Array:
         return self.array((*batch, *self.operator.out_shape), dtype)
 
-    def agree(self, got: Any, form: str, x: NDArray, tol: float, what: str = "") -> None:
+    def agree(self, got: Any, form: str, x: Array, tol: float, what: str = "") -> None:
         """`got` is what `form` ("A", "A.H", "A.T" or "A.conj()") answers to every signal of the batch `x`."""
         source, target = self.operator.in_shape, self.operator.out_shape
         if form in ("A.H", "A.T"):
@@ -112,7 +111,7 @@ class Trial:
         rows = x.reshape((-1, int(np.prod(source))))
         self.agree_flat(got.reshape(len(rows), -1).T, form, rows.T, tol, what)
 
-    def agree_flat(self, got: NDArray, form: str, columns: NDArray, tol: float, what: str) -> None:
+    def agree_flat(self, got: Array, form: str, columns: Array, tol: float, what: str) -> None:
         """The same for vectors or the columns of a matrix."""
         if self.matrix is None:
             return self._agree_with_itself(got, form, columns, tol, what)
@@ -122,7 +121,7 @@ class Trial:
         error = deviation(got, m @ columns, float(max(sizes)))
         return need(error <= tol, f"{what} is not the matrix times x: relative error {error:.2e}, allowed {tol:.2e}")
 
-    def _agree_with_itself(self, got: NDArray, form: str, columns: NDArray, tol: float, what: str) -> None:
+    def _agree_with_itself(self, got: Array, form: str, columns: Array, tol: float, what: str) -> None:
         for number, column in enumerate(np.atleast_2d(columns.T)):
             want = self._alone(form, column)
             answer = got if got.ndim == 1 else got[:, number]
@@ -133,7 +132,7 @@ class Trial:
                 allowed += self._level(form, tol)
             need(error <= allowed, f"{what} is not {form} of the signal alone: off by {error:.2e} in {scale:.2e}")
 
-    def _alone(self, form: str, column: NDArray) -> NDArray:
+    def _alone(self, form: str, column: Array) -> Array:
         operator = self.operator
         if form in ("A", "A.conj()"):
             x = column.reshape(operator.in_shape)

@@ -5,7 +5,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 from hypothesis import strategies as st
-from numpy.typing import NDArray
+
+from ..dtypes import Array
 
 T = TypeVar("T")
 
@@ -28,12 +29,12 @@ class Dice:
         """An integer for each axis."""
         return tuple(self.integer(low, high) for _ in range(ndim))
 
-    def kernel(self, shape: Any, dtypes: Sequence[Any]) -> NDArray:
+    def kernel(self, shape: Any, dtypes: Sequence[Any]) -> Array:
         """Numbers of one of the types."""
         seed = self.integer(0, 2**20)
         return self.numbers(seed, shape, self.choice(dtypes))
 
-    def numbers(self, seed: int, shape: Any, dtype: Any) -> NDArray:
+    def numbers(self, seed: int, shape: Any, dtype: Any) -> Array:
         return values(seed, shape, dtype)
 
 
@@ -46,11 +47,11 @@ class HypothesisDice(Dice):
     def integer(self, low: int, high: int) -> int:
         return self.draw(st.integers(low, high))
 
-    def numbers(self, seed: int, shape: Any, dtype: Any) -> NDArray:
+    def numbers(self, seed: int, shape: Any, dtype: Any) -> Array:
         return values(seed, shape, dtype) if seed else counted(shape, dtype)
 
 
-def values(seed: Any, shape: Any, dtype: Any) -> NDArray:
+def values(seed: Any, shape: Any, dtype: Any) -> Array:
     """Normal values, complex where the type is, with an exact zero among them now and then."""
     rng = np.random.default_rng(seed)
     array = rng.standard_normal(shape)
@@ -61,7 +62,7 @@ def values(seed: Any, shape: Any, dtype: Any) -> NDArray:
     return array.astype(dtype)
 
 
-def counted(shape: Any, dtype: Any) -> NDArray:
+def counted(shape: Any, dtype: Any) -> Array:
     """1, 2, 3, ...: values that are easy to read and all different; imaginary parts count down."""
     array = np.arange(1.0, np.prod(shape, dtype=int) + 1).reshape(shape)
     if np.dtype(dtype).kind == "c":

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..algebra import Identity
 from ..arguments import Shape
 from ..convolution import Convolution
+from ..dtypes import Array
 from ..layers import conv_layer, conv_transpose_layer
 from ..operator import Operator
 from ..selection import Diagonal, Extend, Select, Unfold
@@ -32,7 +32,7 @@ def call(name: str, *arguments: Any, **options: Any) -> str:
 class ConvolutionSpec:
     """A call of `convop.Convolution`."""
 
-    kernel: NDArray
+    kernel: Array
     in_shape: Shape
     mode: str
     boundary: Any
@@ -59,7 +59,7 @@ class ConvolutionSpec:
 class LayerSpec:
     """A call of `convop.conv_layer`."""
 
-    weight: NDArray
+    weight: Array
     in_shape: Shape
     stride: Shape
     padding: Any
@@ -84,7 +84,7 @@ class LayerSpec:
 class TransposeSpec:
     """A call of `convop.conv_transpose_layer`."""
 
-    weight: NDArray
+    weight: Array
     in_shape: Shape
     stride: Shape
     padding: Shape

@@ -13,8 +13,8 @@ from collections.abc import Callable, Sequence
 from typing import Any, BinaryIO, NoReturn, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ...dtypes import Array
 from ...errors import GeometryError, MemoryBudgetError
 from ...memory import require_bytes
 
@@ -26,7 +26,7 @@ _PREFIX = 10  # bytes of an npy file before its header, the last two of which te
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # of every member, so that equal operators make equal files
 
 
-def write(file: BinaryIO, manifest: dict[str, Any], arrays: Sequence[NDArray]) -> None:
+def write(file: BinaryIO, manifest: dict[str, Any], arrays: Sequence[Array]) -> None:
     """Write the arrays, and a manifest that lists them beside what it says already."""
     with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
         listed = []
@@ -58,7 +58,7 @@ class _Digest:
         self.file.write(data)
 
 
-def _add(archive: zipfile.ZipFile, name: str, array: NDArray) -> str:
+def _add(archive: zipfile.ZipFile, name: str, array: Array) -> str:
     with archive.open(zipfile.ZipInfo(name, _EPOCH), "w", force_zip64=True) as member:
         file: Any = _Digest(member)
         np.lib.format.write_array(file, array, version=(1, 0), allow_pickle=False)
@@ -105,7 +105,7 @@ class Archive:
         require_bytes(2 * size, "reading the file", "load it on a larger machine")
         self.manifest = self._read_manifest()
         self._listed = self._require_members()
-        self._arrays: dict[int, NDArray] = {}
+        self._arrays: dict[int, Array] = {}
 
     def _require_members(self) -> list[Any]:
         listed = self.manifest.get("arrays")
@@ -128,13 +128,13 @@ class Archive:
     def _member(self, name: str) -> bytes:
         return guarded(lambda: self._zip.read(name), name)
 
-    def array(self, number: int) -> NDArray:
+    def array(self, number: int) -> Array:
         """An array by its number, read-only."""
         if number not in self._arrays:
             self._arrays[number] = guarded(lambda: self._read_array(number), _name(number))
         return self._arrays[number]
 
-    def _read_array(self, number: int) -> NDArray:
+    def _read_array(self, number: int) -> Array:
         listed, data = self._listed[number], self._member(_name(number))
         if hashlib.sha256(data).hexdigest() != listed["sha256"]:
             damaged(f"the checksum of {_name(number)} is wrong")

@@ -7,11 +7,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.sparse
-from numpy.typing import NDArray
 
 from ...arguments import Shape
 from ...blocks import Parts
-from ...dtypes import FLOATING
+from ...dtypes import FLOATING, Array, DType
 from ...geometry import Geometry
 from ...operator import Operator
 from ...structured.circulant import Dropped
@@ -57,17 +56,17 @@ def _convention(value: Any, _: Reader) -> str:
     return value if value in ("convolution", "correlation") else damaged(f"a convention is {str(value)[:40]!r}")
 
 
-def _dtype(value: Any, _: Reader) -> np.dtype:
+def _dtype(value: Any, _: Reader) -> DType:
     found = [dtype for dtype in FLOATING if dtype.name == value]
     return found[0] if found else damaged(f"a type is {str(value)[:40]!r}")
 
 
-def _coefficients(value: Any, source: Reader) -> NDArray:
+def _coefficients(value: Any, source: Reader) -> Array:
     array = source.array(value)
     return array if array.dtype in FLOATING else damaged(f"an array of {array.dtype} stands where there are none")
 
 
-def _ints(value: Any, source: Reader) -> NDArray:
+def _ints(value: Any, source: Reader) -> Array:
     array = source.array(value)
     return array if array.dtype.kind == "i" else damaged(f"an array of {array.dtype} stands where ints are needed")
 
@@ -95,7 +94,7 @@ def _scalar(value: Any, _: Reader) -> Any:
 
 
 def _write_matrix(value: Any, target: Writer) -> dict[str, Any]:
-    if not scipy.sparse.issparse(value):
+    if isinstance(value, np.ndarray):
         return {"dense": target.array(value)}
     sparse = scipy.sparse.csr_array(value)
     index = np.int32 if sparse.indices.dtype == np.int32 else np.int64
@@ -192,11 +191,11 @@ def _plain(value: Any, _: Writer) -> Any:
     return value
 
 
-def _number_of_array(value: NDArray, target: Writer) -> int:
+def _number_of_array(value: Array, target: Writer) -> int:
     return target.array(value)
 
 
-def _number_of_ints(value: NDArray, target: Writer) -> int:
+def _number_of_ints(value: Array, target: Writer) -> int:
     return target.array(value.astype(np.int64))
 
 

@@ -10,7 +10,6 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ...affine import Affine
 from ...algebra import Identity, Zero
@@ -19,6 +18,7 @@ from ...blocks import Blocks, Parts
 from ...combining import joined
 from ...composite import Adjoint, Conjugate, Product, Reshaped, Scaled, Sum
 from ...convolution import Convolution
+from ...dtypes import Array, DType
 from ...errors import GeometryError
 from ...foreign import Functions, Matrix, as_operator
 from ...geometry import Geometry
@@ -84,7 +84,7 @@ def _sum(terms: tuple[Operator, ...]) -> Operator:
     return Sum(terms)
 
 
-def _scaled(operator: Operator, number: Any, dtype: np.dtype) -> Operator:
+def _scaled(operator: Operator, number: Any, dtype: DType) -> Operator:
     if np.result_type(operator.dtype, dtype) != dtype or (dtype.kind != "c" and np.iscomplexobj(number)):
         damaged(f"a multiple by {number} of an operator of {operator.dtype} is not of {dtype}")
     return Scaled(operator, number, dtype)
@@ -96,14 +96,14 @@ def _reshaped(operator: Operator, in_shape: Shape, out_shape: Shape) -> Operator
     return Reshaped(operator, in_shape, out_shape)
 
 
-def _select(in_shape: Shape, samples: NDArray, dtype: np.dtype) -> Operator:
+def _select(in_shape: Shape, samples: Array, dtype: DType) -> Operator:
     inside = samples.size and samples.min() >= 0 and samples.max() < math.prod(in_shape)
     if not inside or len(np.unique(samples)) < samples.size:
         damaged("a selection names samples that are not there, or one twice")
     return Select.of(in_shape, samples.astype(np.intp, copy=False), dtype)
 
 
-def _unfold(geometry: Geometry, dtype: np.dtype) -> Operator:
+def _unfold(geometry: Geometry, dtype: DType) -> Operator:
     padding = tuple((before, max(after, 0)) for before, after in geometry.padding)
     unfold = Unfold(geometry.in_shape, geometry.kernel, geometry.stride, padding, geometry.dilation, dtype)
     return unfold if unfold.geometry == geometry else damaged("the geometry is that of no Unfold")
@@ -120,11 +120,11 @@ def _blocks(blocks: tuple[tuple[int, int, Operator], ...], rows: Parts, columns:
     return Blocks(blocks, rows, columns)
 
 
-def _toeplitz(generator: NDArray, in_shape: Shape, method: str) -> Operator:
+def _toeplitz(generator: Array, in_shape: Shape, method: str) -> Operator:
     return BlockToeplitz(generator, in_shape, method=method)
 
 
-def _circulant(layout: Layout, blocks: NDArray, dtype: np.dtype, dropped: Dropped | None) -> Operator:
+def _circulant(layout: Layout, blocks: Array, dtype: DType, dropped: Dropped | None) -> Operator:
     last = layout.base[-1] if dtype.kind == "c" else layout.base[-1] // 2 + 1
     if blocks.shape != (*layout.base[:-1], last, *layout.block) or blocks.dtype != np.result_type(dtype, np.complex64):
         damaged("the blocks of a circulant do not fit its grids")
@@ -132,7 +132,7 @@ def _circulant(layout: Layout, blocks: NDArray, dtype: np.dtype, dropped: Droppe
 
 
 def _kernel_side(
-    geometry: Geometry, signal: NDArray, batch: Shape, in_shape: Shape, out_shape: Shape, convention: str, method: str
+    geometry: Geometry, signal: Array, batch: Shape, in_shape: Shape, out_shape: Shape, convention: str, method: str
 ) -> Operator:
     outputs = (geometry.out_shape, geometry.out_spatial) if geometry.channels_out == 1 else (geometry.out_shape,)
     kernels = (
@@ -148,7 +148,7 @@ def _kernel_side(
     return KernelOperator(geometry, signal, batch, in_shape, out_shape, convention, method)
 
 
-def _affine(linear: Operator, offset: NDArray) -> Affine:
+def _affine(linear: Operator, offset: Array) -> Affine:
     return Affine(linear, offset)
 
 

@@ -7,9 +7,8 @@ shared shared.
 from collections.abc import Iterable
 from typing import Any
 
-from numpy.typing import NDArray
-
 from ...affine import Affine
+from ...dtypes import Array
 from ...errors import GeometryError
 from ...operator import Operator
 from .archive import Archive, damaged, guarded
@@ -40,7 +39,7 @@ class Writer:
 
     def __init__(self) -> None:
         self.parts: list[dict[str, Any]] = []
-        self.arrays: list[NDArray] = []
+        self.arrays: list[Array] = []
         self._growth = Growth()
         self._known: dict[int, int] = {}
         self._kept: list[Any] = []  # so that no id is given out twice
@@ -68,7 +67,7 @@ class Writer:
         self.parts.append(record)
         return len(self.parts) - 1
 
-    def array(self, array: NDArray) -> int:
+    def array(self, array: Array) -> int:
         """The number of an array."""
         if id(array) not in self._known:
             self._known[id(array)] = len(self.arrays)
@@ -114,7 +113,7 @@ class Reader:
         self._children.append(number)
         return made
 
-    def array(self, number: Any) -> NDArray:
+    def array(self, number: Any) -> Array:
         """An array by its number."""
         if type(number) is not int or number < 0:
             damaged(f"it names an array by {str(number)[:40]!r}")

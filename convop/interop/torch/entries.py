@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ...apply.estimate import index_dtype
+from ...dtypes import Array
 from ...geometry import Geometry
 
 Ints = NDArray[np.int64]
@@ -133,7 +134,7 @@ def _total(tables: list[Ints], combine: Callable[[Tensor, Tensor], Tensor], devi
 
 
 def _spread(
-    tables: list[NDArray], combine: Callable[[Tensor, Tensor], Tensor], device: torch.device, dtype: torch.dtype
+    tables: list[Array], combine: Callable[[Tensor, Tensor], Tensor], device: torch.device, dtype: torch.dtype
 ) -> Tensor:
     """Tables `(outputs, terms)` of each axis combined to `(*outputs, *terms)`."""
     ndim = len(tables)

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from ...dtypes import as_dtype
+from ...dtypes import DType, as_dtype
 from ...errors import DTypeError, GeometryError
 
 FLOATING = (torch.float32, torch.float64, torch.complex64, torch.complex128)
@@ -16,17 +16,17 @@ REAL = {
 _OF_NUMPY = {str(dtype).removeprefix("torch."): dtype for dtype in FLOATING}
 
 
-def torch_dtype(dtype: np.dtype) -> torch.dtype:
+def torch_dtype(dtype: DType) -> torch.dtype:
     """torch's name of one of the four types."""
     return _OF_NUMPY[dtype.name]
 
 
-def numpy_dtype(dtype: torch.dtype) -> np.dtype:
+def numpy_dtype(dtype: torch.dtype) -> DType:
     """numpy's name of one of the four types."""
     return np.dtype(str(dtype).removeprefix("torch."))
 
 
-def as_target(dtype: Any, own: np.dtype) -> np.dtype:
+def as_target(dtype: Any, own: DType) -> DType:
     """The type that an operator of type `own` is cast to, from torch's or numpy's name of it."""
     if dtype is None:
         return own

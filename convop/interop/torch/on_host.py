@@ -2,16 +2,16 @@
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from ...convolution import Convolution
+from ...dtypes import Array, DType
 
 
 class OnHost:
     """An operator of one channel or its adjoint, prepared for one type of number."""
 
-    def __init__(self, A: Convolution, dtype: np.dtype, adjoint: bool) -> None:
+    def __init__(self, A: Convolution, dtype: DType, adjoint: bool) -> None:
         self.source, self.target = (A.out_shape, A.in_shape) if adjoint else (A.in_shape, A.out_shape)
         if adjoint and isinstance(A.H, Convolution):
             A, adjoint = A.H, False
@@ -36,6 +36,6 @@ class OnHost:
             return None
         return self._answer(signal, signal.shape[:rank] + self.target)
 
-    def _answer(self, signal: NDArray, shape: tuple[int, ...]) -> Tensor:
+    def _answer(self, signal: Array, shape: tuple[int, ...]) -> Tensor:
         y = self.engine(self.prepared, np.ascontiguousarray(signal).reshape(self.signals))
         return torch.from_numpy(np.ascontiguousarray(y).reshape(shape))

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
+from ...dtypes import Array, DType
 from ...errors import DTypeError
 
 METHODS = ("auto", "sparse", "conv", "fft")
@@ -17,15 +17,15 @@ class Options:
     """What `to_torch` was asked for; `precision` is float32 or float64, for every part of the operator."""
 
     method: str
-    precision: np.dtype
+    precision: DType
     device: torch.device
     trainable: bool
 
-    def dtype(self, own: np.dtype) -> np.dtype:
+    def dtype(self, own: DType) -> DType:
         """The type of a part of type `own`: as precise as the whole, complex if it is."""
         return np.result_type(self.precision, np.complex64) if own.kind == "c" else self.precision
 
-    def tensor(self, values: NDArray) -> Tensor:
+    def tensor(self, values: Array) -> Tensor:
         """The numbers of a part as a tensor that nobody else holds."""
         dtype = self.dtype(values.dtype)
         with np.errstate(over="ignore"):

@@ -42,7 +42,7 @@ class TrainedPattern(torch.nn.Module):
     def multiply(self, values: Tensor, x: Tensor, adjoint: bool) -> Tensor:
         if adjoint:
             parts = (self.column_start, self.back, values[self.order].conj().resolve_conj())
-            matrix = Rows(*parts, self.size[::-1]).tensor()
+            matrix = Rows(*parts, (self.size[1], self.size[0])).tensor()
         else:
             matrix = Rows(self.row_start, self.column, values, self.size).tensor()
         return multiply(matrix, x)

@@ -8,8 +8,8 @@ import abc
 from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ...dtypes import Array, DType
 from ..normal import Factor
 from ..task import Task
 from .spectra import Spectrum
@@ -64,7 +64,7 @@ class Curve(abc.ABC):
     def freedom(self, alpha: float) -> float:
         """``tr(I - H)``."""
 
-    def _search(self, ratio: float, precision: np.dtype) -> None:
+    def _search(self, ratio: float, precision: DType) -> None:
         self.highest = ratio * LARGEST
         self.lowest = ratio * max(SMALLEST, 10 * float(np.finfo(precision).eps))
 
@@ -74,7 +74,7 @@ class Spectral(Curve):
 
     step, accuracy, patience, source = 0.5, 1e-4, None, "in closed form"
 
-    def __init__(self, spectrum: Spectrum, b: NDArray, precision: np.dtype) -> None:
+    def __init__(self, spectrum: Spectrum, b: Array, precision: DType) -> None:
         seen = spectrum.gain > 0
         self.gain, self.cost, self.weight = (a[seen] for a in (spectrum.gain, spectrum.penalty, spectrum.weight))
         self.rows, self.missing = spectrum.rows, spectrum.rows - spectrum.rank
@@ -84,7 +84,7 @@ class Spectral(Curve):
         self.outside = unexplained if self.missing > 0 else 0.0
         self._search((self.gain.max(initial=0) or 1.0) / (self.cost.max(initial=0) or 1.0), precision)
 
-    def _lost(self, alpha: float) -> NDArray:
+    def _lost(self, alpha: float) -> Array:
         """The eigenvalues of `I - H`."""
         return alpha * self.cost / (self.gain + alpha * self.cost)
 
@@ -106,7 +106,7 @@ class Truncated(Spectral):
 
     step = 0.1
 
-    def _lost(self, alpha: float) -> NDArray:
+    def _lost(self, alpha: float) -> Array:
         return (self.gain < alpha * self.cost).astype(np.float64)
 
     def penalty(self, alpha: float) -> float:
@@ -136,7 +136,7 @@ class Sampled(Curve):
         count = min(-(-PROBED // self.rows), MOST_PROBES)
         self.probes = rng.choice([-1.0, 1.0], (count, *task.problem.A.out_shape)).astype(task.b.dtype)
         self.source = "by solving for one alpha after the other"
-        self._starts: dict[str, NDArray] = {}
+        self._starts: dict[str, Array] = {}
         self._factor: Factor | None = None
         self._at = 0.0
 
@@ -152,7 +152,7 @@ class Sampled(Curve):
             x = x / value
         return value
 
-    def _solve(self, f: NDArray, alpha: float, name: str) -> NDArray:
+    def _solve(self, f: Array, alpha: float, name: str) -> Array:
         """The solution for a right-hand side, from its solution for the alpha before on."""
         if self._factor is None or self._at != alpha:
             self._factor, self._at = self.state.at(alpha), alpha
@@ -164,7 +164,7 @@ class Sampled(Curve):
         self._starts[name] = answer.x
         return answer.x
 
-    def _x(self, alpha: float) -> NDArray:
+    def _x(self, alpha: float) -> Array:
         return self._solve(self.task.f, alpha, "data")
 
     def residual(self, alpha: float) -> float:

@@ -3,8 +3,8 @@
 import math
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ...dtypes import Array
 from ...errors import GeometryError
 from ...operator import Operator
 from ...spectrum.kinds import grid_axes
@@ -14,7 +14,7 @@ MEDIAN = 0.6744897501960817  # of the size of a standard normal number
 ROUGH = 0.3  # the share of the data's deviation from which on fine differences are not taken for noise
 
 
-def estimate_noise(b: NDArray, A: Operator) -> float:
+def estimate_noise(b: Array, A: Operator) -> float:
     """The standard deviation of white noise in one item of data; of complex noise its root mean square.
 
     The second differences along every axis at once (J. Immerkaer, "Fast noise variance estimation", Computer Vision
@@ -40,16 +40,16 @@ def estimate_noise(b: NDArray, A: Operator) -> float:
     return math.hypot(*(_deviation(part) for part in parts)) / size
 
 
-def looks_smooth(b: NDArray, A: Operator) -> bool:
+def looks_smooth(b: Array, A: Operator) -> bool:
     """Whether one item of data varies much more than its finest differences do."""
     return bool(_axes(b, A)) and estimate_noise(b, A) < ROUGH * float(np.std(b))
 
 
-def _axes(b: NDArray, A: Operator) -> list[int]:
+def _axes(b: Array, A: Operator) -> list[int]:
     """The axes of the grid that have second differences."""
     return [axis for axis in range(-min(max(grid_axes(A), 1), b.ndim), 0) if b.shape[axis] >= 3]
 
 
-def _deviation(differences: NDArray) -> float:
+def _deviation(differences: Array) -> float:
     sizes = np.abs(differences[differences != 0])
     return float(np.median(sizes)) / MEDIAN if sizes.size else 0.0

@@ -10,8 +10,8 @@ from functools import reduce
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ...dtypes import Array
 from ...errors import GeometryError
 from .. import diagonal, few_taps, separable
 from ..problem import Problem
@@ -32,17 +32,17 @@ class Spectrum(abc.ABC):
         Samples of the data.
     """
 
-    gain: NDArray
-    penalty: NDArray
-    weight: NDArray
+    gain: Array
+    penalty: Array
+    weight: Array
     rows: int
 
     @abc.abstractmethod
-    def analyse(self, b: NDArray) -> NDArray:
+    def analyse(self, b: Array) -> Array:
         """`(batch, *out_shape)` to the inner products with ``A v / ||A v||``, zero where that is."""
 
     @abc.abstractmethod
-    def synthesise(self, c: NDArray) -> NDArray:
+    def synthesise(self, c: Array) -> Array:
         """`(batch, *directions)` to the sums of `c v`, of shape `(batch, *in_shape)`."""
 
     @property
@@ -88,12 +88,12 @@ class Frequencies(Spectrum):
         self.vectors, self.gain, self.penalty = directions(self.blocks, penalty, eps)
         self.weight = np.broadcast_to(self.form.weights[..., None], self.gain.shape)
 
-    def analyse(self, b: NDArray) -> NDArray:
+    def analyse(self, b: Array) -> Array:
         images = self.blocks @ self.vectors
         c = (images.conj().swapaxes(-1, -2) @ self.form.analyse_out(b)[..., None])[..., 0]
         return _over(c, np.sqrt(self.gain))
 
-    def synthesise(self, c: NDArray) -> NDArray:
+    def synthesise(self, c: Array) -> Array:
         return self.form.synthesise_in((self.vectors @ c[..., None])[..., 0])
 
 
@@ -110,10 +110,10 @@ class Dense(Spectrum):
         self.vectors, self.gain, self.penalty = directions(self.matrix, gram, float(np.finfo(problem.dtype).eps))
         self.weight = np.ones(self.gain.shape)
 
-    def analyse(self, b: NDArray) -> NDArray:
+    def analyse(self, b: Array) -> Array:
         return _over(b.reshape(len(b), -1) @ (self.matrix @ self.vectors).conj(), np.sqrt(self.gain))
 
-    def synthesise(self, c: NDArray) -> NDArray:
+    def synthesise(self, c: Array) -> Array:
         return (c @ self.vectors.T).reshape(-1, *self.in_shape)
 
 
@@ -133,10 +133,10 @@ class Taps(Spectrum):
         self.vectors, self.gain, self.penalty = directions(root, None if problem.L is None else penalty, eps)
         self.weight = np.ones(self.gain.shape)
 
-    def analyse(self, b: NDArray) -> NDArray:
+    def analyse(self, b: Array) -> Array:
         return _over(self.A.H(b).reshape(len(b), -1) @ self.vectors.conj(), np.sqrt(self.gain))
 
-    def synthesise(self, c: NDArray) -> NDArray:
+    def synthesise(self, c: Array) -> Array:
         return (c @ self.vectors.T).reshape(-1, *self.A.in_shape)
 
 
@@ -152,16 +152,16 @@ class Axes(Spectrum):
         self.gain = np.where(values > lost, values, 0) ** 2
         self.penalty, self.weight = np.ones(values.shape), np.ones(values.shape)
 
-    def analyse(self, b: NDArray) -> NDArray:
+    def analyse(self, b: Array) -> Array:
         c = separable.along([axis.left.conj().T for axis in self.axes], b.reshape(-1, *self.spatial))
         return np.where(self.gain > 0, c, 0)
 
-    def synthesise(self, c: NDArray) -> NDArray:
+    def synthesise(self, c: Array) -> Array:
         ranked = [axis.right[:, : axis.left.shape[1]] for axis in self.axes]
         return separable.along(ranked, c).reshape(-1, *self.in_shape)
 
 
-def directions(A: NDArray, gram: NDArray | None, eps: float) -> tuple[NDArray, NDArray, NDArray]:
+def directions(A: Array, gram: Array | None, eps: float) -> tuple[Array, Array, Array]:
     """Of matrices `A` and `L^H L` (None for the identity) the columns `v`, their gains and their penalties.
 
     Both are zero for a column that neither matrix determines.
@@ -190,14 +190,14 @@ def directions(A: NDArray, gram: NDArray | None, eps: float) -> tuple[NDArray, N
     return vectors, gain, _without_rounding(penalty, eps)
 
 
-def _without_rounding(penalty: NDArray, eps: float) -> NDArray:
+def _without_rounding(penalty: Array, eps: float) -> Array:
     return np.where(penalty > eps * penalty.max(initial=0), penalty, 0)
 
 
-def _mean(gram: NDArray) -> float:
+def _mean(gram: Array) -> float:
     return float(np.trace(gram, axis1=-2, axis2=-1).real.mean())
 
 
-def _over(a: NDArray, b: NDArray) -> NDArray:
+def _over(a: Array, b: Array) -> Array:
     """`a / b`, and zero where `b` is."""
     return np.divide(a, b, where=np.broadcast_to(b > 0, a.shape), out=np.zeros_like(a))

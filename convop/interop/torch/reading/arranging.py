@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from ....arguments import Shape
+from ....dtypes import DType
 from ....errors import NotLinearError
 from ....foreign import as_operator
 from ....operator import Operator
@@ -31,7 +32,7 @@ def arranged(branch: Branch, chosen: NDArray[np.intp]) -> Branch:
     return branch.then(picking(chosen, branch.shape, branch.settings.dtype))
 
 
-def picking(chosen: NDArray[np.intp], shape: Shape, dtype: np.dtype[Any]) -> Operator:
+def picking(chosen: NDArray[np.intp], shape: Shape, dtype: DType) -> Operator:
     """A `Select`, or the sparse matrix of ones where a sample is taken more than once."""
     if len(np.unique(chosen)) == chosen.size:
         return Select(shape, np.unravel_index(chosen, shape), dtype)

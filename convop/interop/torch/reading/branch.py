@@ -7,12 +7,10 @@ concatenation), the result hangs from the last value that both are made of, so w
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import reduce
-from typing import Any
-
-import numpy as np
 
 from ....algebra import Identity, product
 from ....arguments import Shape
+from ....dtypes import DType
 from ....operator import Operator
 
 
@@ -20,7 +18,7 @@ from ....operator import Operator
 class Settings:
     """What all values of one network share: the type of its operators, and whether layers may be differentiated."""
 
-    dtype: np.dtype[Any]
+    dtype: DType
     linearise: bool
 
 

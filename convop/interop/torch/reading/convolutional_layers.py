@@ -9,6 +9,7 @@ from torch import nn
 from ....arguments import Shape
 from ....composite import Adjoint
 from ....convolution import Convolution
+from ....dtypes import DType
 from ....errors import GeometryError
 from ....geometry import Geometry
 from ....operator import Operator
@@ -26,7 +27,7 @@ PADDING_LAYERS = {
 
 
 @layers_of.register
-def _convolution(A: Convolution, dtype: np.dtype[Any]) -> Layers:
+def _convolution(A: Convolution, dtype: DType) -> Layers:
     g = A.geometry
     if g.ndim > 3:
         raise refused(A, f"torch convolves along 1 to 3 axes, and this has {g.ndim}")
@@ -109,14 +110,14 @@ def _among_channels(g: Geometry, spatial: Shape, layers: Layers) -> Layers:
 
 
 @layers_of.register
-def _extend(A: Extend, dtype: np.dtype[Any]) -> Layers:
+def _extend(A: Extend, dtype: DType) -> Layers:
     if A.geometry.ndim > 3:
         raise refused(A, f"torch pads along 1 to 3 axes, and this has {A.geometry.ndim}")
     return _among_channels(A.geometry, A.geometry.spatial, _pads(A, A.geometry))
 
 
 @layers_of.register
-def _unfold(A: Unfold, dtype: np.dtype[Any]) -> Layers:
+def _unfold(A: Unfold, dtype: DType) -> Layers:
     return [nn.Unfold(**_places(A))]
 
 
@@ -129,7 +130,7 @@ def _places(A: Unfold) -> dict[str, Any]:
 
 
 @layers_of.register
-def _adjoint(A: Adjoint, dtype: np.dtype[Any]) -> Layers:
+def _adjoint(A: Adjoint, dtype: DType) -> Layers:
     inner = A.operator
     if isinstance(inner, Unfold):
         return [nn.Fold(inner.geometry.spatial, **_places(inner))]
@@ -141,7 +142,7 @@ def _adjoint(A: Adjoint, dtype: np.dtype[Any]) -> Layers:
     return _among_channels(g, g.out_spatial, _transposed(inner, dtype))
 
 
-def _transposed(inner: Convolution, dtype: np.dtype[Any]) -> Layers:
+def _transposed(inner: Convolution, dtype: DType) -> Layers:
     """torch's transposed layers transpose without conjugation; where they cannot crop as needed, zero padding does."""
     g = inner.geometry
     padding = tuple(before for before, _ in g.padding)

@@ -16,6 +16,7 @@ from torch.nn.utils import skip_init
 from ....algebra import Identity
 from ....arguments import Shape
 from ....composite import Product, Reshaped, Scaled
+from ....dtypes import DType
 from ....errors import GeometryError
 from ....foreign import Matrix
 from ....operator import Operator
@@ -32,12 +33,12 @@ def refused(A: Operator, why: str) -> GeometryError:
 
 
 @singledispatch
-def layers_of(A: Operator, dtype: np.dtype[Any]) -> Layers:
+def layers_of(A: Operator, dtype: DType) -> Layers:
     """The layers that compute an operator on tensors of `dtype`, one after the other."""
     raise refused(A, f"torch has no layer for what {type(A).__name__} does")
 
 
-def made(kind: str, dtype: np.dtype[Any], *args: Any, **kwargs: Any) -> Any:
+def made(kind: str, dtype: DType, *args: Any, **kwargs: Any) -> Any:
     """A layer whose parameters are still to be filled, so that no random number is drawn for them."""
     return skip_init(getattr(nn, kind), *args, **kwargs, dtype=torch.from_numpy(np.empty(0, dtype)).dtype)
 
@@ -51,12 +52,12 @@ def filled(layer: Any, weight: NDArray[Any], bias: NDArray[Any] | None = None) -
 
 
 @layers_of.register
-def _identity(A: Identity, dtype: np.dtype[Any]) -> Layers:
+def _identity(A: Identity, dtype: DType) -> Layers:
     return []
 
 
 @layers_of.register
-def _diagonal(A: Diagonal, dtype: np.dtype[Any]) -> Layers:
+def _diagonal(A: Diagonal, dtype: DType) -> Layers:
     return weighing(A.array.astype(dtype))
 
 
@@ -80,14 +81,14 @@ def same_over_space(values: NDArray[Any]) -> bool:
 
 
 @layers_of.register
-def _matrix(A: Matrix, dtype: np.dtype[Any]) -> Layers:
+def _matrix(A: Matrix, dtype: DType) -> Layers:
     layer = made("Linear", dtype, A.shape[1], A.shape[0], bias=False)
     flat = (A.shape[1],), (A.shape[0],)
     return [*reshaping(A.in_shape, flat[0]), filled(layer, A.toarray()), *reshaping(flat[1], A.out_shape)]
 
 
 @layers_of.register
-def _select(A: Select, dtype: np.dtype[Any]) -> Layers:
+def _select(A: Select, dtype: DType) -> Layers:
     """Channels traded for resolution, or back; torch's layers move samples in no other way."""
     factor = max(A.in_shape[-1] // A.out_shape[-1], A.out_shape[-1] // A.in_shape[-1])
     for shuffle in (nn.PixelShuffle, nn.PixelUnshuffle):
@@ -106,7 +107,7 @@ def _is_shuffle(A: Select, layer: nn.Module) -> bool:
 
 
 @layers_of.register
-def _product(A: Product, dtype: np.dtype[Any]) -> Layers:
+def _product(A: Product, dtype: DType) -> Layers:
     layers, shape = [], A.in_shape
     for factor in reversed(A.factors):
         layers += [*reshaping(shape, factor.in_shape), *layers_of(factor, dtype)]
@@ -115,12 +116,12 @@ def _product(A: Product, dtype: np.dtype[Any]) -> Layers:
 
 
 @layers_of.register
-def _scaled(A: Scaled, dtype: np.dtype[Any]) -> Layers:
+def _scaled(A: Scaled, dtype: DType) -> Layers:
     return [*layers_of(A.operator, dtype), *weighing(np.full(A.out_shape, A.scalar, dtype))]
 
 
 @layers_of.register
-def _reshaped(A: Reshaped, dtype: np.dtype[Any]) -> Layers:
+def _reshaped(A: Reshaped, dtype: DType) -> Layers:
     inner = A.operator
     layers = layers_of(inner, dtype)
     if not layers:

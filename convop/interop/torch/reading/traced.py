@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from ....arguments import Shape
+from ....dtypes import DType
 from ....errors import ConvopError, DTypeError, GeometryError, NotLinearError
 from .branch import Branch, Settings
 
@@ -103,7 +104,7 @@ class Call:
         return self.operands[0].branch.settings
 
     @property
-    def dtype(self) -> np.dtype[Any]:
+    def dtype(self) -> DType:
         return self.settings.dtype
 
     @cached_property

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
-from ....dtypes import as_dtype, working
+from ....dtypes import DType, as_dtype, working
 from ....errors import ConvopError, GeometryError, NotLinearError
 from ....operator import Operator
 
@@ -39,7 +39,7 @@ SINGLE = np.dtype(np.float32)
 MISREAD = 1e-2  # far above rounding, far below what a missing part of a network changes
 
 
-def kind_of(module: nn.Module, dtype: Any) -> tuple[np.dtype[Any], torch.dtype, torch.device]:
+def kind_of(module: nn.Module, dtype: Any) -> tuple[DType, torch.dtype, torch.device]:
     """The type that a module computes in, in numpy's and torch's words, and where; `dtype` if it has no parameters."""
     tensors = list(chain(module.parameters(), module.buffers()))
     if any(map(is_lazy, tensors)):

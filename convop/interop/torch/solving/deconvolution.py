@@ -4,11 +4,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from ....arguments import Shape
-from ....dtypes import as_coefficients
+from ....dtypes import Array, as_coefficients
 from ....errors import DTypeError, GeometryError
 from ....solving import deconvolution as numpy_door
 from ....solving.deconvolution import UNKNOWN, about_the_sum, blur_of, frame_of, with_defaults
@@ -56,7 +55,7 @@ class _Blurs:
     """The kernels, one for all or one for each channel, in the precision of the picture."""
 
     axes: Axes
-    taps: list[NDArray]
+    taps: list[Array]
     tensors: list[Tensor] | None  # the same, where gradients are wanted
 
     @classmethod

@@ -7,10 +7,10 @@ from typing import Any, cast
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from ....dtypes import Array
 from ....operator import Operator
 from ....solving.normal import Answer, Factor, Watch, refined
 from ....solving.problem import Problem
@@ -65,7 +65,7 @@ class Equations:
         gram = x if self.L is None else self.L.adjoint(self.L.direct(x))
         return self.A.adjoint(self.A.direct(x)) + alpha * gram
 
-    def norms(self, x: Tensor) -> NDArray:
+    def norms(self, x: Tensor) -> Array:
         """The 2-norm of each array of a batch."""
         return torch.linalg.vector_norm(x.reshape(x.shape[0], -1), dim=1).numpy(force=True)
 

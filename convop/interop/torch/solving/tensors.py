@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ....arguments import Shape
+from ....dtypes import Array
 from ....solving.arrays import Arrays
 from ..number_types import torch_dtype
 
@@ -30,18 +31,18 @@ class Tensors(Arrays):
     def zeros(self, shape: Shape, like: Tensor) -> Tensor:
         return like.new_zeros(shape)
 
-    def placed(self, shape: Shape, places: NDArray[np.intp], values: NDArray) -> Tensor:
+    def placed(self, shape: Shape, places: NDArray[np.intp], values: Array) -> Tensor:
         taps = self.native(values)
         return taps.new_zeros(math.prod(shape)).index_add(0, self.native(places), taps).reshape(shape)
 
-    def native(self, values: NDArray) -> Tensor:
+    def native(self, values: Array) -> Tensor:
         return torch.from_numpy(np.array(values)).to(self.device)
 
     def working(self, values: Tensor) -> Tensor:
         kind = np.result_type(self.precision, np.complex64) if values.is_complex() else self.precision
         return values.to(torch_dtype(np.dtype(kind)))
 
-    def host(self, values: Any) -> NDArray:
+    def host(self, values: Any) -> Array:
         return values.numpy(force=True) if isinstance(values, Tensor) else np.asarray(values)
 
     def inverses(self, matrices: Tensor) -> Tensor:
