@@ -9,7 +9,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ...arguments import Shape
 from ...geometry import Geometry
+from .opaque import Opaque, applied
 
 
 class Edge(nn.Module):
@@ -44,8 +46,12 @@ class Edge(nn.Module):
         return x if self.plain else x * weight.to(x.dtype).reshape(-1, *(1,) * (-dim - 1))
 
 
-class Extension(nn.Module):
-    """Extension of some axes of `(..., *spatial)` to `geometry.extended`; an axis may also be cropped."""
+class Extension(Opaque):
+    """Extension of some axes of `(..., *spatial)` to `geometry.extended`; an axis may also be cropped.
+
+    Graphs of torch.compile see one function: with two threads, the C++ that torch 2.13 makes of `index_add` on tensors
+    whose channels stand next to each other adds wrongly.
+    """
 
     def __init__(self, geometry: Geometry, axes: Sequence[int], device: torch.device | None) -> None:
         super().__init__()
@@ -53,6 +59,7 @@ class Extension(nn.Module):
         self.axes = tuple(axis for axis in axes if geometry.padding[axis] != (0, 0))
         self.inside = {axis: _inside(geometry, axis) for axis in self.axes}
         self.edges = nn.ModuleList(edge for axis in self.axes for edge in self._edges(axis, device))
+        self.enlist()
 
     def _edges(self, axis: int, device: torch.device | None) -> tuple[Edge, Edge]:
         g, (first, last, *_) = self.geometry, self.inside[axis]
@@ -67,14 +74,29 @@ class Extension(nn.Module):
         return [(axis, axis - self.geometry.ndim, cast(Edge, a), cast(Edge, b)) for axis, a, b in pairs]
 
     def extend(self, x: Tensor) -> Tensor:
+        return applied(x, self, False) if self.axes and torch.compiler.is_compiling() else self._extend(x)
+
+    def fold(self, u: Tensor) -> Tensor:
+        """The adjoint of `extend`."""
+        return applied(u, self, True) if self.axes and torch.compiler.is_compiling() else self._fold(u)
+
+    def apart(self, x: Tensor, adjoint: bool) -> Tensor:
+        return self._fold(x) if adjoint else self._extend(x)
+
+    def result_shape(self, x: Tensor, adjoint: bool) -> Shape:
+        g = self.geometry
+        sizes = zip(g.spatial, g.extended, strict=True)
+        own = tuple(m if axis in self.axes and not adjoint else n for axis, (n, m) in enumerate(sizes))
+        return (*x.shape[: x.ndim - g.ndim], *own)
+
+    def _extend(self, x: Tensor) -> Tensor:
         for axis, dim, before, after in self._each():
             _, _, start, size = self.inside[axis]
             parts = [before.extend(x, dim), x.narrow(dim, start, size), after.extend(x, dim)]
             x = torch.cat([part for part in parts if part.shape[dim]], dim)
         return x
 
-    def fold(self, u: Tensor) -> Tensor:
-        """The adjoint of `extend`."""
+    def _fold(self, u: Tensor) -> Tensor:
         for axis, dim, before, after in reversed(self._each()):
             first, last, start, size = self.inside[axis]
             rest = self.geometry.spatial[axis] - start - size

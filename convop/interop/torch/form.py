@@ -10,11 +10,9 @@ backward is the same function with forward and adjoint exchanged, and double bac
 # pyright: reportPrivateImportUsage=false, reportIncompatibleMethodOverride=false
 
 import abc
-import itertools
 import math
 from collections.abc import Callable
 from typing import Any
-from weakref import WeakValueDictionary
 
 import torch
 from torch import Tensor, nn
@@ -24,6 +22,7 @@ from ...arguments import Shape
 from ...errors import DTypeError
 from ...operator import Operator
 from .number_types import FLOATING, torch_dtype
+from .opaque import Opaque, applied
 from .options import Options
 
 
@@ -65,7 +64,7 @@ class Form(nn.Module, abc.ABC):
         return super()._apply(fn, recurse)
 
 
-class Leaf(Form):
+class Leaf(Form, Opaque):
     """A form that computes with plain tensors, `run`, and is differentiated by exchanging forward and adjoint."""
 
     native = True  # whether `run` is made of torch's functions only, which torch may trace and batch as they are
@@ -74,15 +73,7 @@ class Leaf(Form):
 
     def __init__(self, A: Operator, options: Options) -> None:
         super().__init__(A, options)
-        self._enlist()
-
-    def _enlist(self) -> None:
-        self.handle = next(_NUMBERS)
-        _FORMS[self.handle] = self
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(state)
-        self._enlist()  # a copy is another form
+        self.enlist()
 
     @property
     @abc.abstractmethod
@@ -104,7 +95,7 @@ class Leaf(Form):
             return self.apart(x, adjoint)
         if torch.compiler.is_compiling():
             opaque = self.costly or not self.native
-            return torch.ops.convop.applied(x, self.handle, adjoint) if opaque else self.apart(x, adjoint)
+            return applied(x, self, adjoint) if opaque else self.apart(x, adjoint)
         if (x.requires_grad and torch.is_grad_enabled()) or not (self.native or is_plain()):
             return Swap.apply(x, self, adjoint)  # pyright: ignore[reportReturnType]
         return self.apart(x, adjoint)
@@ -122,6 +113,9 @@ class Leaf(Form):
     def shape(self, adjoint: bool) -> Shape:
         """Shape of what `direct` or `adjoint` gives."""
         return self.in_shape if adjoint else self.out_shape
+
+    def result_shape(self, x: Tensor, adjoint: bool) -> Shape:
+        return (x.shape[0], *self.shape(adjoint))
 
 
 class Swap(torch.autograd.Function):
@@ -157,46 +151,6 @@ def is_plain() -> bool:
     `forward_ad.make_dual` ask themselves.
     """
     return not torch._C._are_functorch_transforms_active() and forward_ad._current_level < 0
-
-
-# torch.compile sees a leaf that is not made of torch's functions, or is costly to prepare, as one opaque function,
-# which finds it by number.
-
-_NUMBERS = itertools.count()
-_FORMS: WeakValueDictionary[int, Leaf] = WeakValueDictionary()
-
-
-def numbered(handle: int) -> Leaf:
-    """The leaf of a number."""
-    return _FORMS[handle]
-
-
-@torch.library.custom_op("convop::applied", mutates_args=())
-def _applied(x: Tensor, handle: int, adjoint: bool) -> Tensor:
-    return _FORMS[handle].apart(x, adjoint).contiguous()
-
-
-@_applied.register_fake
-def _(x: Tensor, handle: int, adjoint: bool) -> Tensor:
-    return x.new_empty((x.shape[0], *_FORMS[handle].shape(adjoint)))
-
-
-def _backward(ctx: Any, gradient: Tensor) -> Any:
-    return torch.ops.convop.applied(gradient, ctx.handle, not ctx.adjoint), None, None
-
-
-def _remember(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-    _, ctx.handle, ctx.adjoint = inputs
-
-
-_applied.register_autograd(_backward, setup_context=_remember)
-
-
-@_applied.register_vmap
-def _(info: Any, in_dims: Any, x: Tensor, handle: int, adjoint: bool) -> Any:
-    many = x.movedim(in_dims[0], 0)
-    y = torch.ops.convop.applied(many.flatten(0, 1), handle, adjoint)
-    return y.unflatten(0, many.shape[:2]), 0
 
 
 def flat(x: Tensor) -> Tensor:

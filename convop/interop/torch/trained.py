@@ -10,7 +10,8 @@ from torch import Tensor
 
 from ...convolution import Convolution
 from .csr import Pattern, Rows, multiply, rows_of, transposed
-from .form import Leaf, numbered
+from .form import Leaf
+from .opaque import numbered
 
 
 class TrainedPattern(torch.nn.Module):
