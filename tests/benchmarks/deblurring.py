@@ -1,7 +1,7 @@
 """How well `convop.deconvolve` restores photographs, with its defaults, against the methods of scikit-image.
 
     python tests/benchmarks/deblurring.py                  # the table: half an hour on two cores
-    python tests/benchmarks/deblurring.py --others         # on pictures that nothing was adjusted on
+    python tests/benchmarks/deblurring.py --others         # on other pictures than the constants were found on
     python tests/benchmarks/deblurring.py --quick          # one small cell, for a test
     python tests/benchmarks/deblurring.py --table docs/deblurring.csv --figure docs/_static/deconvolution.png
 

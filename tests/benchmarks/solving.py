@@ -272,13 +272,15 @@ def speed_table(rows: list[dict]) -> list[str]:
 
 
 def summary(rows: list[dict]) -> list[str]:
-    """The least and the mean gain for each size and alpha."""
+    """The least and the mean gain for each size and alpha; ">" where rivals that were stopped are among those."""
     lines = ["| size | alpha | least gain | mean gain | least, on its operator | mean |", "| --- " * 6 + "|"]
     for size, alpha in sorted({(row["size"], row["alpha"]) for row in rows}, key=lambda each: (each[0], -each[1])):
         cells = []
         for with_ours in (False, True):
-            gains = [gain(row["results"], with_ours)[0] for row in rows if (row["size"], row["alpha"]) == (size, alpha)]
-            cells += [f"{min(gains):.1f}x", f"{statistics.geometric_mean(gains):.1f}x"]
+            here = [row for row in rows if (row["size"], row["alpha"]) == (size, alpha)]
+            gains = [gain(row["results"], with_ours) for row in here]
+            (least, sign), mean = min(gains), statistics.geometric_mean(ratio for ratio, _ in gains)
+            cells += [f"{sign}{least:.1f}x", f"{max(sign for _, sign in gains)}{mean:.1f}x"]
         lines.append(f"| {size} | {alpha:.0e} | " + " | ".join(cells) + " |")
     return lines
 
