@@ -165,8 +165,8 @@ def page(folder: Path) -> str:
     if (folder / "solving.md").exists():
         said = (
             "Seconds to a relative residual of 1e-6 of the normal equations, unknown boundary, set-up included; "
-            '`solving.py`. "gain" is the time of the best rival over convop\'s; "on its operator" counts scipy\'s LSMR on '
-            'convop\'s operator as a rival, too; ">" stands where rivals were stopped.'
+            '`solving.py`. "gain" is the time of the best rival over that of convop; "on its operator" counts LSMR of '
+            'scipy on the operator of convop as a rival, too; ">" stands where rivals were stopped.'
         )
         lines += ["## Deconvolution", "", said, "", (folder / "solving.md").read_text()]
     return "\n".join(lines).rstrip() + "\n"
