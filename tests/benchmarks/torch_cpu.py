@@ -3,9 +3,11 @@
     python tests/benchmarks/torch_cpu.py [--quick] [--json FILE]
 
 "conv" is compared with bare `F.conv2d` or `F.conv3d` on the layout that it is fastest on, which the module is given
-too; the adjoint with the faster of torch's transposed convolutions; a single channel with `A(x)`.
+too; the adjoint with the faster of torch's transposed convolutions; a single channel with `A(x)`. "nn ms" is what
+torch's own modules take, `nn.Conv2d` and the like: what it costs to be a module at all.
 """
 
+import copy
 import sys
 from pathlib import Path
 
@@ -13,6 +15,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import numpy as np
 import torch
+from torch import nn
 from torch.nn import functional
 from torch_race import arguments, machine, race, tell
 
@@ -24,29 +27,39 @@ SINGLE = [((64, 64), 3), ((512, 512), 3), ((512, 512), 15), ((1024, 1024), 31), 
 LAST = {2: torch.channels_last, 3: torch.channels_last_3d}
 CONV = {2: functional.conv2d, 3: functional.conv3d}
 TRANSPOSED = {2: functional.conv_transpose2d, 3: functional.conv_transpose3d}
+MODULE, TRANSPOSED_MODULE = {2: nn.Conv2d, 3: nn.Conv3d}, {2: nn.ConvTranspose2d, 3: nn.ConvTranspose3d}
 
 
 def layer(batch, c_in, c_out, sizes, rounds, taps=3):
-    """One layer, forward and adjoint: bare torch in both layouts, and the module in both."""
-    ndim, last = len(sizes), LAST[len(sizes)]
+    """One layer, forward and adjoint: bare torch in both layouts, its module, and ours."""
+    ndim, pad = len(sizes), taps // 2
     weight = torch.randn(c_out, c_in, *(taps,) * ndim)
-    operator = convop.conv_layer(weight.numpy(), (c_in, *sizes), padding=taps // 2)
-    module, laid = convop.to_torch(operator, "conv"), weight.contiguous(memory_format=last)
+    ours = convop.to_torch(convop.conv_layer(weight.numpy(), (c_in, *sizes), padding=pad), "conv")
     row = {"layer": f"{c_in} -> {c_out}, {'x'.join(map(str, sizes))}, batch {batch}"}
-    for name, bare, ours, channels in (("", CONV[ndim], module, c_in), ("H ", TRANSPOSED[ndim], module.adjoint, c_out)):
-        times = race(
-            {
-                "bare": lambda x, bare=bare: bare(x[0], weight, padding=taps // 2),
-                "bare, last": lambda x, bare=bare: bare(x[1], laid, padding=taps // 2),
-                "module": lambda x, ours=ours: ours(x[0]),
-                "module, last": lambda x, ours=ours: ours(x[1]),
-            },
-            lambda channels=channels: both_layouts((batch, channels, *sizes), last),
-            rounds,
-        )
-        best, mine = min(times["bare"], times["bare, last"]), min(times["module"], times["module, last"])
-        row |= {f"{name}torch ms": best, f"{name}module ms": mine, f"{name}ratio": mine / best}
-    return row
+    there = MODULE[ndim](c_in, c_out, taps, padding=pad, bias=False)
+    row |= direction("", CONV[ndim], there, ours, weight, batch, rounds)
+    back = TRANSPOSED_MODULE[ndim](c_out, c_in, taps, padding=pad, bias=False)
+    return row | direction("H ", TRANSPOSED[ndim], back, ours.H, weight, batch, rounds)
+
+
+def direction(name, bare, theirs, ours, weight, batch, rounds):
+    """Forward or adjoint, each rival on both layouts; what counts is its faster one."""
+    last, pad = LAST[weight.ndim - 2], weight.shape[-1] // 2
+    laid, theirs_laid = weight.contiguous(memory_format=last), copy.deepcopy(theirs).to(memory_format=last)
+    rivals = {
+        "torch": (lambda x: bare(x, weight, padding=pad), lambda x: bare(x, laid, padding=pad)),
+        "nn": (theirs, theirs_laid),
+        "module": (ours, ours),
+    }
+    entries = {
+        (who, at): lambda x, apply=both[at], at=at: apply(x[at]) for who, both in rivals.items() for at in range(2)
+    }
+    times = race(entries, lambda: both_layouts((batch, *ours.in_shape), last), rounds)
+    best = {who: min(times[who, 0], times[who, 1]) for who in rivals}
+    return {
+        **{f"{name}{who} ms": seconds for who, seconds in best.items()},
+        f"{name}ratio": best["module"] / best["torch"],
+    }
 
 
 def both_layouts(shape, last):

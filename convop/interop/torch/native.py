@@ -4,6 +4,8 @@ The adjoint of a convolution of stride 1 is a convolution with the flipped, swap
 faster than its transposed convolution. On a CPU a single channel is convop's own trade: `on_host.py`.
 """
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -11,6 +13,7 @@ from torch import Tensor
 from torch.compiler import is_compiling
 from torch.nn import functional
 
+from ...arguments import Shape
 from ...convolution import Convolution
 from ...errors import GeometryError
 from ...geometry import Geometry
@@ -29,6 +32,40 @@ _FEW = 20_480  # samples up to which torch convolves one image by its own loops
 Widths = tuple[tuple[int, int], ...]
 
 
+@dataclass(frozen=True)
+class _Step:
+    """One of torch's functions of a signal and a weight, with its arguments, and what to pad before and after it."""
+
+    function: Callable[..., Tensor]
+    arguments: tuple[Any, ...]
+    before: list[int] | None = None
+    after: list[int] | None = None
+
+    def __call__(self, x: Tensor, weight: Tensor) -> Tensor:
+        x = x if self.before is None else functional.pad(x, self.before)
+        y = self.function(x, weight, *self.arguments)
+        return y if self.after is None else functional.pad(y, self.after)
+
+    @classmethod
+    def convolution(cls, g: Geometry, stride: Shape, widths: Widths) -> "_Step":
+        """torch pads as much on both sides of an axis, and nothing negative; all else stands before it."""
+        if all(before == after >= 0 for before, after in widths):
+            outside, padding = None, tuple(before for before, _ in widths)
+        else:
+            outside, padding = _flat(widths), (0,) * len(widths)
+        return cls(_CONV[g.ndim], (None, stride, padding, g.dilation, g.groups), before=outside)
+
+    @classmethod
+    def transposed(cls, g: Geometry, widths: Widths) -> "_Step":
+        """Its padding crops; what torch does not crop, or would have to pad, stands after it."""
+        padding, extra = tuple(before for before, _ in widths), tuple(before - after for before, after in widths)
+        limits, outside = map(max, g.stride, g.dilation), None
+        if any(p < 0 or not 0 <= e < limit for p, e, limit in zip(padding, extra, limits, strict=True)):
+            outside = [-width for width in _flat(widths)]
+            padding = extra = (0,) * g.ndim
+        return cls(_TRANSPOSED[g.ndim], (None, g.stride, padding, extra, g.groups, g.dilation), after=outside)
+
+
 class Native(Kernelled):
     """`conv1d`, `conv2d` or `conv3d` of what the boundary extends."""
 
@@ -39,13 +76,13 @@ class Native(Kernelled):
             raise GeometryError(f"method 'conv' serves 1 to 3 axes, this operator has {g.ndim}; use 'fft' or 'sparse'")
         zero = [set(pair) == {"zero"} for pair in g.boundary]
         self.extension = Extension(g, [axis for axis in range(g.ndim) if not zero[axis]], options.device)
-        self.extends = bool(self.extension.axes)
         padding: Widths = tuple(p if z else (0, 0) for p, z in zip(g.padding, zero, strict=True))
+        self.there, self.dense = _Step.convolution(g, g.stride, padding), all(s == 1 for s in g.stride)
         spans = zip(g.reach, padding, strict=True)
         overhang = tuple((span - 1 - before, span - 1 - after) for span, (before, after) in spans)
-        self.dense = all(s == 1 for s in g.stride)
-        self.there, self.back, self.transposing = _padding(padding), _padding(overhang), _transposing(g, padding)
+        self.back = _Step.convolution(g, g.stride, overhang) if self.dense else _Step.transposed(g, padding)
         self.single = g.channels_in == g.channels_out == 1
+        self.alone = g.lifted and not self.extension.axes  # whether a step is all there is to do
         self.lays, self.many = g.ndim > 1 and not self.single, g.groups > 1 or min(g.kernel[-2:]) > 3
         self._asked = A._asked
 
@@ -71,74 +108,39 @@ class Native(Kernelled):
         On a CPU, oneDNN is. Measured with 3 to 32 channels, the loops that torch has for other types, and takes for
         few samples as well, then take up to three times as long.
         """
-        if x.dtype is not torch.float32 or not x.is_cpu or is_compiling():
-            return False  # graphs are laid out by who compiles them
-        return self.many or x.numel() > _FEW or x.shape[:1] != (1,)
+        return self.lays and x.dtype is torch.float32 and x.is_cpu and (self.many or x.numel() > _FEW or len(x) != 1)
 
     def run(self, x: Tensor, adjoint: bool) -> Tensor:
-        prepared = self.derived(x.dtype, adjoint, self.lays and self._lays(x))
+        laid = not is_compiling() and self._lays(x)  # graphs are laid out by who compiles them
+        prepared = self.derived(x.dtype, adjoint, laid)
         if isinstance(prepared, OnHost):
             return prepared(x)
-        return self._convolved(x, prepared, adjoint)
+        if self.alone:
+            return (self.back if adjoint else self.there)(x, prepared)
+        lifted, apply = self.geometry.lifted, self._adjoint if adjoint else self._direct
+        return apply(x, prepared) if lifted else apply(x.unsqueeze(1), prepared).squeeze(1)
+
+    def _direct(self, x: Tensor, weight: Tensor) -> Tensor:
+        return self.there(self.extension.extend(x), weight)
+
+    def _adjoint(self, y: Tensor, weight: Tensor) -> Tensor:
+        return self.extension.fold(self.back(y, weight))
 
     def at_once(self, x: Tensor, adjoint: bool) -> Tensor | None:
         if is_compiling() or type(x) is not Tensor or x.requires_grad or not is_plain():
             return None
-        kernel = self._buffers.get("kernel")
-        if not self.holds(kernel):
+        if not self.holds(self._buffers.get("kernel")):
             return None
-        prepared = self._derived.get((x.dtype, adjoint, self.lays and self._lays(x)))
-        if isinstance(prepared, Tensor):
-            return self._convolved(x, prepared, adjoint) if self._fits(x, prepared, adjoint) else None
-        return None if prepared is None else prepared.at_once(x)
-
-    def _fits(self, x: Tensor, weight: Tensor, adjoint: bool) -> bool:
-        """Whether torch's convolution takes `x` as it is, and in its own type."""
-        shape, kind = x.shape, "cpu" if x.is_cpu else x.device.type
-        return (
-            shape[1:] == self.shape(not adjoint) and shape[0] > 0
-            and x.layout is torch.strided and x.device == weight.device and not torch.is_autocast_enabled(kind)
-        )  # fmt: skip
-
-    def _convolved(self, x: Tensor, weight: Tensor, adjoint: bool) -> Tensor:
-        apply, lifted = self._adjoint if adjoint else self._direct, self.geometry.lifted
-        return apply(x, weight) if lifted else apply(x.unsqueeze(1), weight).squeeze(1)
-
-    def _direct(self, x: Tensor, weight: Tensor) -> Tensor:
-        g, (outside, padding) = self.geometry, self.there
-        x = self.extension.extend(x) if self.extends else x
-        x = x if outside is None else functional.pad(x, outside)
-        return _CONV[g.ndim](x, weight, None, g.stride, padding, g.dilation, g.groups)
-
-    def _adjoint(self, y: Tensor, weight: Tensor) -> Tensor:
-        u = self._convolved_back(y, weight) if self.dense else self._transposed(y, weight)
-        return self.extension.fold(u) if self.extends else u
-
-    def _convolved_back(self, y: Tensor, weight: Tensor) -> Tensor:
-        g, (outside, padding) = self.geometry, self.back
-        y = y if outside is None else functional.pad(y, outside)
-        return _CONV[g.ndim](y, weight, None, g.stride, padding, g.dilation, g.groups)
-
-    def _transposed(self, y: Tensor, weight: Tensor) -> Tensor:
-        g, (outside, padding, extra) = self.geometry, self.transposing
-        u = _TRANSPOSED[g.ndim](y, weight, None, g.stride, padding, extra, g.groups, g.dilation)
-        return u if outside is None else functional.pad(u, outside)
-
-
-def _padding(widths: Widths) -> tuple[list[int] | None, tuple[int, ...]]:
-    """What to pad before a convolution, and what it pads itself: as much on both sides of an axis, nothing negative."""
-    if any(before != after or before < 0 for before, after in widths):
-        return _flat(widths), (0,) * len(widths)
-    return None, tuple(before for before, _ in widths)
-
-
-def _transposing(g: Geometry, widths: Widths) -> tuple[list[int] | None, tuple[int, ...], tuple[int, ...]]:
-    """What to pad after a transposed convolution (or to crop), and its own padding and output padding."""
-    padding, extra = tuple(before for before, _ in widths), tuple(before - after for before, after in widths)
-    limits = map(max, g.stride, g.dilation)
-    if any(p < 0 or not 0 <= e < limit for p, e, limit in zip(padding, extra, limits, strict=True)):
-        return [-width for width in _flat(widths)], (0,) * g.ndim, (0,) * g.ndim
-    return None, padding, extra
+        if self.single:
+            prepared = self._derived.get((x.dtype, adjoint, False))
+            return prepared.at_once(x) if isinstance(prepared, OnHost) else None
+        shape, source = x.shape, self.shape(not adjoint)
+        if not self.alone or shape[1:] != source or not shape[0] or x.layout is not torch.strided:
+            return None
+        weight = self._derived.get((x.dtype, adjoint, self._lays(x)))
+        if weight is None or x.device != weight.device or torch.is_autocast_enabled(x.device.type):
+            return None
+        return (self.back if adjoint else self.there)(x, weight)
 
 
 def _flat(widths: Widths) -> list[int]:
