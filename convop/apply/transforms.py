@@ -1,6 +1,7 @@
 """Transforms of signals and kernels; `scipy.fft` is called, so that a backend set there is used."""
 
 import os
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +15,12 @@ WORTH_SHARING = 2**16  # samples below which one thread transforms faster than m
 
 def transform_workers(size: int) -> int:
     """How many threads `scipy.fft` takes for so many samples."""
-    return (os.cpu_count() or 1) if size > WORTH_SHARING else 1
+    return _cores() if size > WORTH_SHARING else 1
+
+
+@cache
+def _cores() -> int:
+    return os.cpu_count() or 1  # which reads a file, in as long as a small transform takes
 
 
 def fast_length(least: int, real: bool) -> int:

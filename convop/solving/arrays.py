@@ -4,6 +4,7 @@ Everything else in them is spelt alike in numpy and in torch: operators, indexin
 """
 
 import math
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -67,12 +68,36 @@ class Arrays:
         """An array, or a number, as numpy's."""
         return np.asarray(values)
 
-    def inverses(self, matrices: Any) -> Any:
-        """Of many small matrices `(*many, t, t)`."""
+    def calm(self) -> AbstractContextManager[None]:
+        """Within it, BLAS starts no threads, which would wait busily for more work and take the transforms' cores."""
         from ..apply.blas import in_one_thread
 
-        with in_one_thread():
+        return in_one_thread()
+
+    def product(self, a: Any, b: Any) -> Any:
+        """The product of two matrices, or of stacks of them, one of which is thin."""
+        from ..apply import threads
+
+        lead = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+        whole = np.empty((*lead, a.shape[-2], b.shape[-1]), np.result_type(a, b))
+
+        def rows(start: int, stop: int) -> None:
+            np.matmul(a[..., start:stop, :], b, out=whole[..., start:stop, :])
+
+        threads.share(rows, a.shape[-2], 4 * whole.size * a.shape[-1])
+        return whole
+
+    def inverses(self, matrices: Any) -> Any:
+        """Of many small matrices `(*many, t, t)`."""
+        with self.calm():
             return np.linalg.inv(matrices)
+
+    def toeplitz(self, columns: Any) -> Any:
+        """Hermitian Toeplitz matrices `(*many, t, t)` with these first columns `(t, *many)`."""
+        columns = np.moveaxis(columns, 0, -1)
+        # Entry (i, j) has lag i - j: windows over all lags, read backwards, which need no memory of their own.
+        lags = np.concatenate([columns[..., :0:-1].conj(), columns], -1)
+        return np.lib.stride_tricks.sliding_window_view(lags, columns.shape[-1], -1)[..., ::-1]
 
     def toeplitz_inverses(self, columns: Any) -> Any:
         """From the first columns `(t, *many)` of positive definite Toeplitz matrices to inverses `(*many, t, t)`."""

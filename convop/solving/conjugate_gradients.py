@@ -30,31 +30,30 @@ class Iterations:
 
 
 def conjugate_gradients(
-    multiply: Callable[[Any], Any],
-    precondition: Callable[[Any], Any],
-    right: Any,
-    stop: Stop,
-    start: Any,
-    arrays: Arrays,
+    descend: Callable[[Any], tuple[Any, Any]], residual: Any, start: Any, stop: Stop, arrays: Arrays
 ) -> Iterations:
-    """Solve `multiply(x) = right` for arrays of shape `(batch, unknowns)`; Hermitian positive definite.
+    """Solve a Hermitian positive definite system for arrays of shape `(batch, unknowns)`.
 
-    Ctrl-C ends it with what there is.
+    `descend` gives the preconditioner's answer to a residual, and what the system makes of that answer; `residual` is
+    that of `start`. Ctrl-C ends it with what there is.
     """
-    x = arrays.zeros(tuple(right.shape), right) if start is None else start
-    residual = right if start is None else right - multiply(x)
+    x = start
     size = stop.residual(residual)
-    history, direction, energy = [float(size.max())], None, None
+    history, direction, image, energy = [float(size.max())], None, None, None
     try:
         while history[-1] > stop.tolerance:
             if len(history) > stop.maxiter:
                 return Iterations(x, tuple(history), "max_iterations")
             if len(history) > stop.patience and min(history[-stop.patience :]) >= min(history[: -stop.patience]):
                 return Iterations(x, tuple(history), "stalled")
-            fresh = precondition(residual)
+            fresh, its_image = descend(residual)
             now = _inner(residual, fresh)
-            direction = fresh if direction is None else fresh + _ratio(now, energy, arrays) * direction
-            energy, image = now, multiply(direction)
+            if direction is None:
+                direction, image = fresh, its_image
+            else:
+                share = _ratio(now, energy, arrays)
+                direction, image = fresh + share * direction, its_image + share * image
+            energy = now
             step = _ratio(energy, _inner(direction, image), arrays)
             # A system that has come down to its tolerance rests, lest rounding carries it away.
             step = arrays.xp.where((size > stop.tolerance)[:, None], step, step * 0)

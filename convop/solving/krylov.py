@@ -49,14 +49,17 @@ class KrylovFactor(Factor):
             if watch is not None:
                 watch(step, lambda: x.reshape(shape), worst)
 
-        found = conjugate_gradients(
-            lambda x: flat(self.problem.normal(x.reshape(shape), self.alpha)),
-            lambda r: flat(self.apply(r.reshape(shape))),
-            flat(f),
-            Stop(lambda r: array_norms(r) / size, tol, maxiter, None if watch is None else report, PATIENCE),
-            None if start is None else flat(np.asarray(start, f.dtype)),
-            arrays,
-        )
+        def normal(x: Array) -> Array:
+            return self.problem.normal(x, self.alpha)
+
+        def descend(r: Array) -> tuple[Array, Array]:
+            z = self.apply(r.reshape(shape))
+            return flat(z), flat(normal(z))
+
+        begin = np.zeros_like(f) if start is None else np.asarray(start, f.dtype)
+        residual = f if start is None else f - normal(begin)
+        stop = Stop(lambda r: array_norms(r) / size, tol, maxiter, None if watch is None else report, PATIENCE)
+        found = conjugate_gradients(descend, flat(residual), flat(begin), stop, arrays)
         return Answer(found.x.reshape(shape), found.residuals, found.status)
 
 

@@ -1,6 +1,7 @@
 """What the methods share whose normal equations are circulant but for a thin cross."""
 
 import abc
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -13,6 +14,7 @@ from .torus import Torus
 
 FAR = 1e4  # a bound on the residual that exceeds the tolerance so many times is not worth sharpening
 NEAR = (0.3, 10.0)  # an estimated residual is computed where its ratio to the tolerance lies between these
+MOSTLY = 1.1  # how much larger than a signal the torus may be for its norm to be taken for the signal's
 TIGHT = 1e-7  # tolerances below which the more expensive preconditioner pays
 
 
@@ -71,6 +73,10 @@ class TorusFactor(Factor):
     def solve(self, f: Any, tol: float, maxiter: int, start: Any = None, watch: Watch | None = None) -> Answer:
         if self.torus.real and "complex" in str(f.dtype):
             return self._in_parts(f, tol, maxiter, start, watch)
+        with self.torus.arrays.calm():
+            return self._through_cross(f, tol, maxiter, start, watch)
+
+    def _through_cross(self, f: Any, tol: float, maxiter: int, start: Any, watch: Watch | None) -> Answer:
         shape, arrays = f.shape, self.torus.arrays
         f = f.reshape((-1, *self.spatial))
         spectrum, size = self._spectrum(f), batch_norms(f, arrays)
@@ -78,7 +84,7 @@ class TorusFactor(Factor):
         def crop(whole: Any) -> Any:
             return self.torus.crop(self.torus.signal(whole), self.spatial)
 
-        residual = _Residual(self.gain / size, lambda rho: array_norms(crop(self._residual(rho))) / size, tol)
+        residual = _Residual(self.gain / size, lambda rho: self._norms(self._residual(rho)) / size, tol)
 
         def report(step: int, z: Any, worst: float) -> None:
             if watch is not None:
@@ -88,6 +94,12 @@ class TorusFactor(Factor):
         stop = Stop(residual, tol, maxiter, None if watch is None else report)
         found = self.cross.solve(self._right(spectrum), stop, guess, corner=tol < TIGHT)
         return Answer(crop(self._solution(spectrum, found.x)).reshape(shape), found.residuals, found.status)
+
+    def _norms(self, spectra: Any) -> Any:
+        """Of what arrays with these spectra hold in place of the signal; or a bound, where that is nearly all."""
+        if math.prod(self.torus.sizes) <= MOSTLY * math.prod(self.spatial):
+            return self.torus.norms(spectra)
+        return array_norms(self.torus.crop(self.torus.signal(spectra), self.spatial))
 
     def _in_parts(self, f: Any, tol: float, maxiter: int, start: Any, watch: Watch | None) -> Answer:
         """Real operators act on real and imaginary parts alike: a batch of twice as many."""

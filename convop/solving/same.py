@@ -123,7 +123,8 @@ class SameFactor(Factor):
             return self._in_parts(f, tol, maxiter, start)
         if start is not None:
             return self._from(f, tol, maxiter, start, watch)
-        answer = self._through_cross(f, tol, min(maxiter, STEPS), watch)
+        with self.torus.arrays.calm():
+            answer = self._through_cross(f, tol, min(maxiter, STEPS), watch)
         if answer.status != "stalled":
             return answer
         if answer.iterations >= maxiter:
@@ -189,9 +190,8 @@ class SameFactor(Factor):
             if watch is not None:
                 watch(step, lambda: solution(first + iterate()), float(sizes.max()))
 
-        first = self.cross.begin(right)
-        rest = right - self.cross.multiply(first)
-        found = gmres(self.cross.multiply, self.cross.precondition, rest, residual, tol, steps, report)
+        first, explained = self.cross.begin(right)
+        found = gmres(self.cross.sweep, right - explained, residual, tol, steps, report)
         return Answer(solution(first + found.x), tuple(float(each.max()) for each in found.residuals), found.status)
 
     def _outside(self, spectra: Array) -> Array:

@@ -22,13 +22,19 @@ class Reached:
 
 
 def gmres(
-    multiply: Map, precondition: Map, right: Array, measure: Map, tolerance: float, steps: int, watch: Any = None
+    descend: Callable[[Array], tuple[Array, Array]],
+    right: Array,
+    measure: Map,
+    tolerance: float,
+    steps: int,
+    watch: Any = None,
 ) -> Reached:
-    """Solve `multiply(x) = right` until `measure` of each residual has come down to the tolerance.
+    """Solve a system until `measure` of each residual has come down to the tolerance.
 
-    It ends as "stalled" after so many steps, or sooner where its pace would need more. Preconditioned from the right
-    (Y. Saad, "A flexible inner-outer preconditioned GMRES algorithm", SIAM J. Sci. Comput. 14, 1993), so that residuals
-    are those of the system itself.
+    `descend` gives the preconditioner's answer to a residual, and what the system makes of that answer. It ends as
+    "stalled" after so many steps, or sooner where its pace would need more. Preconditioned from the right (Y. Saad, "A
+    flexible inner-outer preconditioned GMRES algorithm", SIAM J. Sci. Comput. 14, 1993), so that residuals are those of
+    the system itself.
     """
     size = np.linalg.norm(right, axis=-1)
     basis, directions = [_divided(right, size)], []
@@ -42,8 +48,8 @@ def gmres(
         for k in range(steps):
             if (history[-1] <= tolerance).all() or _hopeless(history, tolerance, steps):
                 break
-            directions.append(precondition(basis[k]))
-            image = multiply(directions[k])
+            direction, image = descend(basis[k])
+            directions.append(direction)
             for _ in range(2):  # once more, so that rounding does not spoil the basis
                 for j, vector in enumerate(basis):
                     along = (vector.conj() * image).sum(-1)

@@ -1,5 +1,6 @@
 """A torus: the grid that wraps around, on which convolutions are diagonal."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +29,15 @@ class Torus:
 
     def signal(self, spectrum: Any) -> Any:
         return self.arrays.back(spectrum, self.axes, self.sizes, self.real)
+
+    def norms(self, spectra: Any) -> Any:
+        """The 2-norm of each of a batch of signals, by Parseval."""
+        power = (spectra.conj() * spectra).real
+        total = power.reshape((power.shape[0], -1)).sum(-1)
+        if self.real:  # each of one half stands for its mirror image as well
+            own = [0, self.sizes[-1] // 2] if self.sizes[-1] % 2 == 0 else [0]
+            total = 2 * total - power[..., own].reshape((power.shape[0], -1)).sum(-1)
+        return (total / math.prod(self.sizes)) ** 0.5
 
     def embed(self, u: Any) -> Any:
         """`u` at the origin of the torus, zeros elsewhere."""

@@ -95,13 +95,18 @@ class KrylovFactor(Factor):
             if watch is not None:
                 watch(step, lambda: x.reshape(shape), worst)
 
+        def normal(x: Any) -> Any:
+            return self.equations.normal(x, self.alpha)
+
+        def descend(r: Any) -> tuple[Any, Any]:
+            z = self.apply(r.reshape(shape))
+            return z.reshape(len(r), -1), normal(z).reshape(len(r), -1)
+
+        begin = f * 0 if start is None else start
+        residual = f if start is None else f - normal(start)
+        stop = Stop(lambda r: array_norms(r) / size, tol, maxiter, None if watch is None else report, PATIENCE)
         found = conjugate_gradients(
-            lambda x: self.equations.normal(x.reshape(shape), self.alpha).reshape(len(x), -1),
-            lambda r: self.apply(r.reshape(shape)).reshape(len(r), -1),
-            f.reshape(shape[0], -1),
-            Stop(lambda r: array_norms(r) / size, tol, maxiter, None if watch is None else report, PATIENCE),
-            None if start is None else start.reshape(shape[0], -1),
-            self.arrays,
+            descend, residual.reshape(shape[0], -1), begin.reshape(shape[0], -1), stop, self.arrays
         )
         return Answer(found.x.reshape(shape), found.residuals, found.status)
 

@@ -1,6 +1,7 @@
 """The array functions of the solvers, on torch tensors of one device."""
 
 import math
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -45,15 +46,23 @@ class Tensors(Arrays):
     def host(self, values: Any) -> Array:
         return values.numpy(force=True) if isinstance(values, Tensor) else np.asarray(values)
 
+    def calm(self) -> AbstractContextManager[None]:
+        return nullcontext()  # torch's transforms and products share its threads
+
+    def product(self, a: Tensor, b: Tensor) -> Tensor:
+        kind = torch.promote_types(a.dtype, b.dtype)
+        return a.to(kind) @ b.to(kind)
+
     def inverses(self, matrices: Tensor) -> Tensor:
         return torch.linalg.inv(matrices)
 
+    def toeplitz(self, columns: Tensor) -> Tensor:
+        columns = columns.movedim(0, -1)
+        lags = torch.cat([columns[..., 1:].flip(-1).conj(), columns], -1)
+        return lags.unfold(-1, columns.shape[-1], 1).flip(-1)
+
     def toeplitz_inverses(self, columns: Tensor) -> Tensor:
-        size = len(columns)
-        lags = torch.arange(size, device=self.device)
-        lags = lags[:, None] - lags
-        lower = columns[lags.abs()].movedim((0, 1), (-2, -1))
-        return self.inverses(torch.where(lags < 0, lower.conj(), lower))
+        return self.inverses(self.toeplitz(columns))
 
     def cholesky(self, matrix: Tensor) -> Tensor | None:
         factor, failed = torch.linalg.cholesky_ex(matrix)
