@@ -14,19 +14,20 @@ from ..dtypes import Array
 
 def inverses(columns: Array) -> Array:
     """From the first columns `(t, *many)` of positive definite matrices to their inverses `(*many, t, t)`."""
+    from ..apply import threads
     from ..apply.compiled import compiled
 
     size, *many = columns.shape
     wide = np.ascontiguousarray(columns.reshape(size, -1).T, complex)
     found = np.empty((math.prod(many), size, size), complex)
-    compiled(_invert)(wide, found)
+    threads.share(compiled(_invert), len(wide), 12 * found.size, wide, found)
     return (found if np.iscomplexobj(columns) else np.real(found)).reshape(*many, size, size)
 
 
-def _invert(columns, inverses):
+def _invert(columns, inverses, start, stop):
     size = columns.shape[1]
     predictor, longer = np.empty(size, np.complex128), np.empty(size, np.complex128)
-    for at in range(len(columns)):
+    for at in range(start, stop):
         column, inverse = columns[at], inverses[at]
         # The predictor `a` of each order has a[0] = 1 and T a = error e_0.
         predictor[0], error = 1, column[0].real
