@@ -15,6 +15,7 @@ torch = pytest.importorskip("torch")
 from torch_cases import ALL  # noqa: E402
 
 from convop.interop.torch.csr import Rows, by_counting, by_sorting  # noqa: E402
+from convop.interop.torch.layouts import bsr_by_sorting  # noqa: E402
 
 CONVOLUTIONS = [case for case in CASES if isinstance(case.operator, convop.Convolution)]
 LAYOUTS = {"csr": torch.sparse_csr, "csc": torch.sparse_csc, "coo": torch.sparse_coo, "bsr": torch.sparse_bsr}
@@ -107,6 +108,20 @@ def test_blocks_of_a_layer_without_some_taps():
     assert np.array_equal(tensor.to_dense().numpy(), last.toarray())
     taps = np.broadcast_to(weight.any((0, 1)), weight.shape)  # a block stands where any of its channels has a tap
     assert 6 * len(tensor.values()) == operator.with_kernel(taps).tosparse().nnz
+
+
+@pytest.mark.parametrize("block", [(1, 1), (2, 1), (1, 3), (2, 3), (10, 9)])
+@pytest.mark.parametrize("dtype", ["float32", "complex128"])
+def test_blocks_of_other_devices(block, dtype):
+    """What a device makes by sorting is what torch makes on a CPU; the matrix has empty rows and empty blocks."""
+    matrix = (sparse_array((10, 18), 0.1) * array((10, 18), dtype)).tocsr().astype(dtype)
+    matrix.data[0] = 0  # a stored zero has its place, too
+    rows = Rows.of_scipy(matrix)
+    got, want = bsr_by_sorting(rows, block), rows.tensor().to_sparse_bsr(block)
+    assert (got.layout, got.dtype, tuple(got.shape)) == (torch.sparse_bsr, want.dtype, (10, 18))
+    for part in ("crow_indices", "col_indices", "values"):
+        assert torch.equal(getattr(got, part)(), getattr(want, part)())
+        assert getattr(got, part)().dtype == getattr(want, part)().dtype
 
 
 def test_types():

@@ -122,7 +122,8 @@ def compressed(make: Callable[..., Tensor], starts: Tensor, others: Tensor, valu
         warnings.filterwarnings(
             "ignore", message="Sparse (CSR|CSC|BSR) tensor support is in beta", category=UserWarning
         )
-        return make(starts, others, values, shape, check_invariants=False)
+        # Without the device, torch would take its default one.
+        return make(starts, others, values, shape, device=values.device, check_invariants=False)
 
 
 def rows_of(row_start: Tensor, size: int) -> Tensor:

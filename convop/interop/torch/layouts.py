@@ -53,17 +53,36 @@ def _csc(rows: Rows) -> Tensor:
 
 def _coo(rows: Rows) -> Tensor:
     places = torch.stack([rows.row, rows.column]).long()  # torch takes no other
-    return torch.sparse_coo_tensor(places, rows.values, rows.shape, is_coalesced=True, check_invariants=False)
+    return torch.sparse_coo_tensor(
+        places, rows.values, rows.shape, device=places.device, is_coalesced=True, check_invariants=False
+    )
 
 
 def _bsr(rows: Rows, blocksize: Any) -> Tensor:
     block = per_axis(blocksize, 2, "blocksize", 1)
     if any(size % each for size, each in zip(rows.shape, block, strict=True)):
         raise GeometryError(f"blocksize {block} does not divide the shape {rows.shape}; give divisors of both sizes")
+    return (_bsr_on_cpu if rows.values.device.type == "cpu" else bsr_by_sorting)(rows, block)
+
+
+def _bsr_on_cpu(rows: Rows, block: tuple[int, ...]) -> Tensor:
+    """In linear time, by torch, which has no such code for other devices: there it warns and goes by way of the CPU."""
     matrix = rows.tensor()
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Sparse BSR tensor support is in beta", category=UserWarning)
         return matrix.to_sparse_bsr(block)
+
+
+def bsr_by_sorting(rows: Rows, block: tuple[int, ...]) -> Tensor:
+    """Blocks on any device: those that hold an entry, numbered row by row."""
+    (high, wide), (height, width) = block, rows.shape
+    across, row, column = width // wide, rows.row.long(), rows.column.long()
+    blocks, block_of = torch.unique(row // high * across + column // wide, return_inverse=True)
+    places = (block_of * high + row % high) * wide + column % wide
+    values = rows.values.new_zeros(len(blocks) * high * wide).index_copy(0, places, rows.values)
+    starts = torch.searchsorted(blocks, torch.arange(height // high + 1, device=blocks.device) * across)
+    row_start, column = (part.to(rows.column.dtype) for part in (starts, blocks % across))
+    return compressed(torch.sparse_bsr_tensor, row_start, column, values.reshape(-1, high, wide), rows.shape)
 
 
 # Blocks of channels: rows and columns run over space first and channels last.

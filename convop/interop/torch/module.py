@@ -118,12 +118,17 @@ def checked(x: Any, precision: Tensor, shape: Shape) -> Tensor:
             f"the operator takes tensors of shape (*batch, {', '.join(map(str, shape))}), got {tuple(x.shape)}; "
             f"for flat vectors use x.reshape(*batch, {', '.join(map(str, shape))})"
         )
-    if x.device != precision.device:
-        raise DTypeError(f"the operator is on {precision.device}, the tensor on {x.device}; move one with .to(device)")
+    require_same_device(x, precision)
     own = precision.dtype
     if x.dtype == own:
         return x
     return x.to(torch.promote_types(own, floating(x.dtype, own)))
+
+
+def require_same_device(x: Tensor, precision: Tensor) -> None:
+    """Refuse a tensor on another device than the operator's."""
+    if x.device != precision.device:
+        raise DTypeError(f"the operator is on {precision.device}, the tensor on {x.device}; move one with .to(device)")
 
 
 def floating(dtype: torch.dtype, own: torch.dtype) -> torch.dtype:

@@ -40,7 +40,8 @@ def layers_of(A: Operator, dtype: DType) -> Layers:
 
 def made(kind: str, dtype: DType, *args: Any, **kwargs: Any) -> Any:
     """A layer whose parameters are still to be filled, so that no random number is drawn for them."""
-    return skip_init(getattr(nn, kind), *args, **kwargs, dtype=torch.from_numpy(np.empty(0, dtype)).dtype)
+    options = {"dtype": torch.from_numpy(np.empty(0, dtype)).dtype, "device": torch.get_default_device()}
+    return skip_init(getattr(nn, kind), *args, **kwargs, **options)
 
 
 def filled(layer: Any, weight: NDArray[Any], bias: NDArray[Any] | None = None) -> Any:
@@ -100,7 +101,7 @@ def _select(A: Select, dtype: DType) -> Layers:
 def _is_shuffle(A: Select, layer: nn.Module) -> bool:
     """Whether the layer moves the number of each sample to where `A` has it."""
     try:
-        moved = layer(torch.arange(A.shape[1]).reshape(1, *A.in_shape))
+        moved = layer(torch.arange(A.shape[1], device="cpu").reshape(1, *A.in_shape))
     except RuntimeError:  # sizes or channels that it does not divide
         return False
     return tuple(moved.shape[1:]) == A.out_shape and np.array_equal(moved.numpy().ravel(), A.samples)
@@ -141,6 +142,6 @@ def with_bias(layers: Layers, offset: NDArray[Any]) -> Layers:
     bias = torch.from_numpy(offset.reshape(len(offset), -1)[:, 0].copy())
     last: Any = layers[-1] if layers else None
     if isinstance(last, TAKE_BIAS) and same_over_space(offset):
-        last.bias = nn.Parameter(bias)
+        last.bias = nn.Parameter(bias.to(last.weight.device))
         return layers
     return [*layers, *weighing(np.ones_like(offset), offset)]

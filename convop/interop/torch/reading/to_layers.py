@@ -25,7 +25,8 @@ def to_layers(A: Any) -> "torch.nn.Module":
     Returns
     -------
     torch.nn.Module
-        With parameters of the operator's dtype; `from_torch(to_layers(A), A.in_shape)` is the same map.
+        With parameters of the operator's dtype, on torch's default device; `from_torch(to_layers(A), A.in_shape)` is
+        the same map.
 
     Raises
     ------

@@ -44,11 +44,12 @@ def kind_of(module: nn.Module, dtype: Any) -> tuple[DType, torch.dtype, torch.de
     tensors = list(chain(module.parameters(), module.buffers()))
     if any(map(is_lazy, tensors)):
         raise GeometryError(f"{type(module).__name__} has parameters without a shape yet; run it once on a batch")
-    tensors = [tensor for tensor in tensors if tensor.is_floating_point() or tensor.is_complex()]
-    if not tensors:
-        return as_dtype(dtype), torch.from_numpy(np.empty(0, as_dtype(dtype))).dtype, torch.device("cpu")
-    types = {working(as_array(torch.empty(0, dtype=t.dtype)).dtype, SINGLE, "the module") for t in tensors}
-    return np.result_type(*types), max((t.dtype for t in tensors), key=_width), tensors[0].device
+    numbers = [tensor for tensor in tensors if tensor.is_floating_point() or tensor.is_complex()]
+    if not numbers:
+        device = tensors[0].device if tensors else torch.get_default_device()  # there may be indices, or a mask
+        return as_dtype(dtype), torch.from_numpy(np.empty(0, as_dtype(dtype))).dtype, device
+    types = {working(as_array(torch.empty(0, dtype=t.dtype)).dtype, SINGLE, "the module") for t in numbers}
+    return np.result_type(*types), max((t.dtype for t in numbers), key=_width), numbers[0].device
 
 
 def _width(dtype: torch.dtype) -> tuple[bool, int]:
@@ -143,12 +144,12 @@ def _where(module: nn.Module, error: Exception) -> str:
 
 def _compare(module: nn.Module, point: Tensor, operator: Operator, value: NDArray[Any], linearise: bool) -> None:
     """Whether torch finds the same on one random array: the change of the answer, or the gradient at a point."""
-    random = torch.Generator().manual_seed(0)
+    random = {"generator": torch.Generator().manual_seed(0), "dtype": point.dtype, "device": "cpu"}
     if linearise:
-        y = torch.randn(operator.out_shape, generator=random, dtype=point.dtype).to(point.device)
+        y = torch.randn(operator.out_shape, **random).to(point.device)
         want, got = _gradient(module, point, y), operator.H(as_array(y))
     else:
-        x = torch.randn(operator.in_shape, generator=random, dtype=point.dtype).to(point.device)
+        x = torch.randn(operator.in_shape, **random).to(point.device)
         with torch.no_grad():
             want, got = as_array(module(batch_of(x))[0]) - value, operator(as_array(x))
     rounding = 100 * np.finfo(value.dtype).eps * np.linalg.norm(value)

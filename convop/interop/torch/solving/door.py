@@ -18,7 +18,7 @@ from ....solving.problem import as_regularizer
 from ....solving.rules import Choice, Rule
 from ....solving.solution import Solution
 from ....solving.task import Progress, Task, as_steps, as_tolerance
-from ..module import AffineModule, OperatorModule, checked
+from ..module import AffineModule, OperatorModule, checked, require_same_device
 from .call import Call, together
 from .equations import Equations
 from .maps import Map, as_map
@@ -46,6 +46,7 @@ def solve(
     if not isinstance(b, Tensor):
         raise DTypeError(f"with torch tensors or modules, b must be a tensor as well, got {type(b).__name__}")
     A, b = _linear(A, b)
+    alpha = alpha.to(b.device) if isinstance(alpha, Tensor) else alpha
     if not runs_in_torch(prior, nonneg, method):
         options = {"alpha": alpha, "prior": prior, "nonneg": nonneg, "noise": noise, "method": method, "tol": tol,
                    "maxiter": maxiter, "x0": x0, "callback": callback, "progress": progress}  # fmt: skip
@@ -85,6 +86,7 @@ def _linear(A: Any, b: Tensor) -> tuple[Any, Tensor]:
         return A.linear, b - torch.from_numpy(A.offset.copy()).to(b.device)
     if isinstance(A, AffineModule):
         offset = A.offset
+        require_same_device(b, offset)
         wide = offset if offset.shape == A.out_shape else offset.reshape(-1, *(1,) * (len(A.out_shape) - 1))
         return A.linear, b - wide
     return A, b
