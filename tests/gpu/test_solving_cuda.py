@@ -1,4 +1,4 @@
-"""`solve` and `deconvolve` on a CUDA card: numpy's answers and the CPU's gradients; else skipped."""
+"""`solve` and `deconvolve` on a card, of CUDA or else of software: numpy's answers and the CPU's gradients."""
 
 import numpy as np
 import pytest
@@ -7,16 +7,17 @@ from cases import array
 import convop
 
 torch = pytest.importorskip("torch")
-if not torch.cuda.is_available():
-    pytest.skip("no CUDA card here", allow_module_level=True)
 
+from accelerators import CARD as DEVICE  # noqa: E402
+from accelerators import NEITHER, thinned  # noqa: E402
 from test_solving_torch import DTYPES, GRADED, PROBLEMS, relative  # noqa: E402
 
-DEVICE = torch.device("cuda:0")
+if DEVICE is None:
+    pytest.skip(NEITHER, allow_module_level=True)
+KINDS = [("complex128", "gradient"), ("float64", None), ("complex128", None), ("float64", "gradient")]
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("penalty", [None, "gradient"])
+@pytest.mark.parametrize(("dtype", "penalty"), thinned(KINDS))
 @pytest.mark.parametrize("name", PROBLEMS)
 def test_is_numpys_solution(name, penalty, dtype):
     A = PROBLEMS[name][0](dtype)

@@ -1,4 +1,4 @@
-"""The same correctness on a CUDA card: modules, gradients, training, and matrices computed there; else skipped."""
+"""The same correctness on a card, of CUDA or else of software: modules, gradients, training, matrices made there."""
 
 import numpy as np
 import pytest
@@ -8,12 +8,14 @@ from oracle import error
 import convop
 
 torch = pytest.importorskip("torch")
-if not torch.cuda.is_available():
-    pytest.skip("no CUDA card here", allow_module_level=True)
 
+from accelerators import CARD as DEVICE  # noqa: E402
+from accelerators import NEITHER, SIMULATED, without_waiting  # noqa: E402
 from torch_cases import ALL, methods_of, tensor, tolerance  # noqa: E402
 
-DEVICE = torch.device("cuda:0")
+if DEVICE is None:
+    pytest.skip(NEITHER, allow_module_level=True)
+EACH_KIND = list({(type(case.operator), case.operator.dtype, len(case.in_shape)): case for case in ALL}.values())
 CONVOLUTIONS = [case for case in CASES if isinstance(case.operator, convop.Convolution)]
 
 
@@ -36,8 +38,10 @@ def test_forward_adjoint_and_gradient(case):
     x, y = tensor((3, *case.in_shape), dtype), tensor((3, *case.out_shape), dtype, 2)
     want, want_back = product(matrix, x.numpy(), case.out_shape), product(matrix.conj().T, y.numpy(), case.in_shape)
     x, y = x.to(DEVICE).requires_grad_(), y.to(DEVICE)
-    for method in methods_of(operator):
-        for module in (convop.to_torch(operator, method, device=DEVICE), convop.to_torch(operator, method).to(DEVICE)):
+    methods = methods_of(operator)
+    for method in methods[SIMULATED and len(methods) > 1 :]:  # "auto" is one of the others
+        made_there = [] if SIMULATED else [convop.to_torch(operator, method, device=DEVICE)]  # other tests make some
+        for module in (*made_there, convop.to_torch(operator, method).to(DEVICE)):
             got = module(x)
             assert got.device == DEVICE
             assert error(got.detach().cpu().numpy(), want) <= tolerance(dtype)
@@ -56,6 +60,47 @@ def test_trained_kernels(case):
         module = convop.to_torch(operator, method, device=DEVICE, trainable=True)
         (gradient,) = torch.autograd.grad(module(x.to(DEVICE)), list(module.parameters()), y.to(DEVICE))
         assert error(gradient.resolve_conj().cpu().numpy(), want) <= tolerance(dtype)
+
+
+@pytest.mark.parametrize("case", EACH_KIND)
+@pytest.mark.parametrize("trainable", [False, True])
+def test_nothing_leaves_the_card(case, trainable):
+    """Once what is derived from the kernel is there, applying, the adjoint, gradients and vmap are the card's own."""
+    for method in methods_of(case.operator):
+        try:
+            module = convop.to_torch(case.operator, method, device=DEVICE, trainable=trainable)
+        except convop.GeometryError:
+            assert trainable  # it has no kernel
+            return
+        x = torch.ones(2, *case.in_shape, dtype=module.dtype, device=DEVICE, requires_grad=True)
+        y = torch.ones(2, *case.out_shape, dtype=module.dtype, device=DEVICE)
+        module(x), module.H(y)
+        with without_waiting():
+            module(x).backward(y)
+            module.H(y)
+            torch.func.vmap(module)(x.detach())
+
+
+@pytest.mark.parametrize("method", ["conv", "fft", "sparse"])
+def test_second_derivatives(method):
+    operator = convop.Convolution(array((3, 2), "complex128"), (6, 5), boundary="mirror")
+    results = []
+    for device in ("cpu", DEVICE):
+        module = convop.to_torch(operator, method, device=device, trainable=True)
+        x = tensor((2, 6, 5), "complex128").to(device).requires_grad_()
+        (first,) = torch.autograd.grad(module(x).abs().square().sum(), x, create_graph=True)
+        second = torch.autograd.grad(first.abs().square().sum(), (x, module.operator.kernel))
+        results.append([each.resolve_conj().cpu().numpy() for each in second])
+    for there, here in zip(*results, strict=True):
+        assert error(there, here) <= 1e-12
+
+
+@pytest.mark.parametrize("method", ["conv", "fft", "sparse"])
+def test_jacobians(method):
+    operator = convop.Convolution(array((3, 2), "float64"), (6, 5), boundary="mirror")
+    module = convop.to_torch(operator, method, device=DEVICE)
+    x = tensor((6, 5)).to(DEVICE)
+    assert error(torch.func.jacrev(module)(x).cpu().numpy().reshape(30, 30), operator.toarray()) <= 1e-12
 
 
 @pytest.mark.parametrize("case", ALL)
