@@ -86,6 +86,7 @@ def test_layers_in_the_working_precision():
 @pytest.mark.parametrize(("sizes", "real"), TORI)
 def test_products_with_the_cross(sizes, real, count, kind, way, monkeypatch):
     monkeypatch.setattr(slab, "WORTH", 100.0 if way == "matrices" else 0.0)
+    monkeypatch.setattr(slab, "WIDE", 0)
     arrays = arrays_of(kind)
     torus = Torus(sizes, real, arrays)
     symbol = definite_symbol(sizes, real, count)
@@ -128,6 +129,8 @@ def test_few_layers_are_taken_alone_and_many_are_not():
     assert thin(torus, 16, 1)
     assert not thin(torus, 200, 1)
     assert thin(torus, 100, 2)
+    assert not thin(Torus((10_000,), True, DOUBLE), 16, 1)
+    assert not thin(Torus((10_000, 20), True, DOUBLE), 16, 1)
 
 
 @pytest.mark.parametrize("kind", ["numpy", "torch"])

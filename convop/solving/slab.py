@@ -16,9 +16,13 @@ from .torus import Torus
 WORTH = 4.0  # layers for each doubling of the torus up to which the matrix is as fast as one transform; measured
 
 
+WIDE = 32  # samples across the longest axis from which on a matrix is used often enough to be worth making
+
+
 def thin(torus: Torus, layers: int, transforms: int) -> bool:
     """Whether products with matrices of so many layers take less time than so many transforms of the torus."""
-    return layers < WORTH * transforms * math.log2(math.prod(torus.sizes) + 1)
+    total = math.prod(torus.sizes)
+    return total >= WIDE * max(torus.sizes, default=1) and layers < WORTH * transforms * math.log2(total)
 
 
 class Slab:
