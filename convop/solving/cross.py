@@ -123,9 +123,11 @@ class Cross:
     def elsewhere(self, strip: Strip, z: Any) -> Any:
         """`R S R^H` of values on one strip, at the places that other strips have, and perhaps some more."""
         others = [other for other in self._strips if other is not strip]
+        if not others:
+            return self.placed(strip.positions, 0 * z)
         if not self._thin(2):
             return self.multiply(self.placed(strip.positions, z))
-        return self._gathered(self._mixed(strip.spectra(z)), others) if others else self.placed(strip.positions, 0 * z)
+        return self._gathered(self._mixed(strip.spectra(z)), others)
 
     def placed(self, positions: Any, z: Any) -> Any:
         """Values at these positions of the cross, zeros elsewhere."""

@@ -6,6 +6,7 @@ only.
 """
 
 import math
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -45,17 +46,30 @@ class Slab:
         self.halved = torus.real and not self.after  # whether it is this axis of which spectra hold one half
         stops = np.cumsum([len(each) for each in layers])
         self.parts = [slice(stop - len(each), stop) for each, stop in zip(layers, stops, strict=True)]
-        n, kind = torus.sizes[axis], self.arrays.native if exact else self._working
-        frequencies = np.arange(n // 2 + 1 if self.halved else n)
-        # Whole turns are dropped before the exponential would round them.
-        waves = [np.exp(-2j * np.pi / n * (np.outer(frequencies, each) % n)) for each in layers]
-        shares = np.full(len(frequencies), 1 / n)
-        if self.halved:
-            shares[1 : (n + 1) // 2] *= 2  # each stands for its mirror image as well
-        self._there, self._back = [kind(w) for w in waves], [kind((w.conj() * shares[:, None]).T) for w in waves]
+        self.layers, self._kind = layers, self.arrays.native if exact else self._working
 
     def _working(self, values: Array) -> Any:
         return self.arrays.working(self.arrays.native(values))
+
+    @cached_property
+    def _waves(self) -> list[Array]:
+        """For each component, what its layers contribute to each frequency of the axis."""
+        n = self.torus.sizes[self.axis]
+        frequencies = np.arange(n // 2 + 1 if self.halved else n)
+        roots = np.exp(-2j * np.pi / n * np.arange(n))
+        return [roots[np.outer(frequencies, each) % n] for each in self.layers]
+
+    @cached_property
+    def _there(self) -> list[Any]:
+        return [self._kind(waves) for waves in self._waves]
+
+    @cached_property
+    def _back(self) -> list[Any]:
+        n = self.torus.sizes[self.axis]
+        shares = np.full(n // 2 + 1 if self.halved else n, 1 / n)
+        if self.halved:
+            shares[1 : (n + 1) // 2] *= 2  # each stands for its mirror image as well
+        return [self._kind((waves.conj() * shares[:, None]).T) for waves in self._waves]
 
     def spectra(self, values: Any) -> Any:
         """Values `(batch, layers, *others)` to the spectra `(batch, Q, *frequencies)` of these and zeros elsewhere."""
