@@ -8,6 +8,7 @@ torch = pytest.importorskip("torch")
 from software_card import closed, software_card  # noqa: E402
 from torch_cases import tensor  # noqa: E402
 
+pytestmark = pytest.mark.filterwarnings("ignore:Sparse CSR tensor support is in beta:UserWarning")
 CARD = software_card()
 if CARD is None:
     pytest.skip("torch is too old for devices written in Python", allow_module_level=True)

@@ -112,6 +112,7 @@ def test_blocks_of_a_layer_without_some_taps():
 
 @pytest.mark.parametrize("block", [(1, 1), (2, 1), (1, 3), (2, 3), (10, 9)])
 @pytest.mark.parametrize("dtype", ["float32", "complex128"])
+@pytest.mark.filterwarnings("ignore:Sparse BSR tensor support is in beta:UserWarning")
 def test_blocks_of_other_devices(block, dtype):
     """What a device makes by sorting is what torch makes on a CPU; the matrix has empty rows and empty blocks."""
     matrix = (sparse_array((10, 18), 0.1) * array((10, 18), dtype)).tocsr().astype(dtype)
