@@ -69,3 +69,8 @@ def _as_array(values: ArrayLike, what: str) -> Array:
         return np.asarray(values)
     except ValueError as error:
         raise DTypeError(f"{what} cannot be made an array: {error}; give rows of equal length") from None
+    except (TypeError, RuntimeError) as error:  # of tensors on a card, or with gradients
+        kind, reason = f"{type(values).__module__}.{type(values).__qualname__}", str(error).rstrip(".")
+        raise DTypeError(
+            f"{what} is a {kind} that numpy cannot read: {reason}; convop.to_torch(A) gives a module for tensors"
+        ) from None

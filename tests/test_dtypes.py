@@ -73,6 +73,28 @@ def test_signals_that_are_no_numbers(given):
             operator.H(np.zeros(operator.out_shape, given))
 
 
+class Elsewhere:
+    """An array that numpy may not read, like one on a card."""
+
+    def __array__(self, dtype=None, copy=None):
+        raise TypeError("not in this memory")
+
+
+def test_arrays_that_numpy_cannot_read():
+    operator = convop.Convolution(np.ones((2, 3)), (5, 6))
+    said = r"Elsewhere that numpy cannot read: not in this memory; .*to_torch"
+    for call in (operator, operator.H, lambda x: convop.Convolution(x, (5, 6)), convop.Diagonal):
+        with pytest.raises(convop.DTypeError, match=said):
+            call(Elsewhere())
+
+
+def test_tensors_with_gradients():
+    torch = pytest.importorskip("torch")
+    operator = convop.Convolution(np.ones((2, 3)), (5, 6))
+    with pytest.raises(convop.DTypeError, match=r"torch\.Tensor .*detach"):
+        operator(torch.ones(5, 6, requires_grad=True))
+
+
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, complex(0, np.nan), complex(np.inf, 0)], ids=str)
 @pytest.mark.parametrize("dtype", ["complex64", "complex128"])
 def test_kernels_that_are_not_finite(bad, dtype):
