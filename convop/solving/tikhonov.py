@@ -1,11 +1,17 @@
 """Tikhonov's prior, ``alpha/2 ||L x||^2``: the normal equations, solved once for each alpha."""
 
+from dataclasses import replace
+
 import numpy as np
 
+from ..arguments import is_one_of
 from ..dtypes import Array
+from . import krylov
 from .normal import Answer, refined
 from .problem import Problem
 from .task import Found, Task
+
+ROUNDING = 1e3  # units of rounding, relative to the right-hand side, down to which every method may come
 
 
 def minimise(task: Task, alpha: float) -> Found:
@@ -13,9 +19,29 @@ def minimise(task: Task, alpha: float) -> Found:
     state, name, reason = task.state(alpha)
     factor = state.at(alpha)
     answer = refined(task.problem, factor, task.f, alpha, task.tol, task.maxiter, task.start, task.watch)
+    remarks = [reason, factor.remark]
+    if is_one_of(task.method, ["auto"]) and name != krylov.METHOD.name and _stuck(answer):
+        remarks.append(f"it stalled after {answer.iterations} steps, and conjugate gradients took over")
+        answer = _taken_over(task, alpha, answer)
     bound = error_bound(task.problem, answer, alpha)
-    reason = "; ".join(filter(None, (reason, factor.remark)))
+    reason = "; ".join(filter(None, remarks))
     return Found(answer.x, alpha, answer.status, name, reason, answer.iterations, answer.residuals, bound)
+
+
+def _stuck(answer: Answer) -> bool:
+    """Whether a method stalled, and not for want of precision."""
+    return answer.status == "stalled" and answer.residuals[-1] > ROUNDING * np.finfo(answer.x.dtype).eps
+
+
+def _taken_over(task: Task, alpha: float, answer: Answer) -> Answer:
+    """Conjugate gradients on the normal equations from where another method stalled, if they come closer."""
+    count, watch = answer.iterations, task.watch
+    later = None if watch is None else lambda step, iterate, worst: watch(count + step, iterate, worst)
+    factor = krylov.METHOD.prepare(task.problem).at(alpha)
+    more = refined(task.problem, factor, task.f, alpha, task.tol, task.maxiter - count, answer.x, later)
+    if more.residuals[-1] > answer.residuals[-1]:
+        return answer
+    return replace(more, residuals=(*answer.residuals[:-1], *more.residuals))
 
 
 def error_bound(problem: Problem, answer: Answer, alpha: float) -> Array:
