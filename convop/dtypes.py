@@ -6,7 +6,7 @@ import numpy as np
 import scipy.sparse
 from numpy.typing import ArrayLike, NDArray
 
-from .errors import DTypeError, GeometryError
+from .errors import ConvopError, DTypeError, GeometryError
 
 # In annotations: any numpy array, and any number type of one. What holds only integers or truth values says so.
 Array = NDArray[Any]
@@ -69,6 +69,8 @@ def _as_array(values: ArrayLike, what: str) -> Array:
         return np.asarray(values)
     except ValueError as error:
         raise DTypeError(f"{what} cannot be made an array: {error}; give rows of equal length") from None
+    except ConvopError:  # of our own objects, which say more
+        raise
     except (TypeError, RuntimeError) as error:  # of tensors on a card, or with gradients
         kind, reason = f"{type(values).__module__}.{type(values).__qualname__}", str(error).rstrip(".")
         raise DTypeError(
