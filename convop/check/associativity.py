@@ -33,6 +33,7 @@ class AssociativeReport(Report):
 
     @property
     def passed(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Whether both orders give the same map; kernels may differ, and are told of."""
         return self.operators.passed
 
     def _lines(self) -> list[str]:

@@ -48,6 +48,7 @@ class AllReport(Report):
 
     @property
     def passed(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Whether no check failed."""
         return not self.failed
 
     @property

@@ -70,11 +70,11 @@ def _operator(job: Job) -> Operator:
     if callable(found) and not _is_subject(found):
         try:
             found = found()
-        except Exception as error:
+        except Exception as error:  # whatever the user's function does
             raise Usage(f"{job.operator}() does not give an operator: {_told(error)}") from error
     try:
         return subject(found, job.in_shape, job.out_shape, job.dtype)
-    except Exception as error:
+    except Exception as error:  # and whatever the user's object does when it is asked for its shape
         raise Usage(f"{job.operator} is no operator: {_told(error)}") from error
 
 

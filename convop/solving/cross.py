@@ -72,7 +72,8 @@ class Cross:
 
     def _thin(self, transforms: int) -> bool:
         """Whether going through each strip's layers takes less time than so many transforms of each component."""
-        return thin(self.torus, sum(strip.layers for strip in self._strips) // len(self.kept), transforms)
+        layers = sum(strip.thickness for strip in self._strips) // len(self.kept)
+        return bool(self._strips) and thin(self.torus, layers, transforms)
 
     @cached_property
     def response(self) -> Any:
@@ -82,14 +83,14 @@ class Cross:
     def between_layers(self, axis: int, lags: Array) -> Any:
         """The response at these lags along one axis, `(Q, Q, lags, *others)`."""
         if thin(self.torus, len(lags), 1):
-            count = len(self.kept)
-            found = Slab(self.torus, axis, [lags] * count, exact=True).values(self._prepared * complex(1))
-            return found.reshape((count, count, len(lags), *found.shape[2:]))
+            pairs = self._prepared.reshape((-1, 1, *self._prepared.shape[2:])) * complex(1)
+            found = Slab(self.torus, axis, [lags], exact=True).values(pairs)
+            return found.reshape((len(self.kept), len(self.kept), *found.shape[1:]))
         return self.arrays.xp.moveaxis(self.response, 2 + axis, 2)[:, :, self.arrays.native(lags)]
 
     def spread(self, z: Any) -> Any:
         """Values `(batch, len(places))` on the cross as spectra `(batch, Q, *frequencies)`."""
-        if self._strips and self._thin(1):
+        if self._thin(1):
             return sum(strip.spectra(z[:, strip.positions] * strip.first) for strip in self._strips)
         whole = self.arrays.zeros((z.shape[0], len(self.kept) * math.prod(self.torus.sizes)), z)
         whole[:, self._index] = z
@@ -97,7 +98,7 @@ class Cross:
 
     def gather(self, spectra: Any) -> Any:
         """The values on the cross of arrays with these spectra."""
-        if self._strips and self._thin(1):
+        if self._thin(1):
             return self._gathered(spectra, self._strips)
         return self.torus.signal(spectra).reshape((spectra.shape[0], -1))[:, self._index]
 

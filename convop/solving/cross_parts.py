@@ -29,7 +29,7 @@ class Strip:
         sizes, kept = cross.torus.sizes, cross.kept
         layers = [np.arange(shape[axis], sizes[axis]) for shape in kept]
         layer, component = np.concatenate(layers), np.repeat(np.arange(len(kept)), list(map(len, layers)))
-        self.slab, self.layers = Slab(cross.torus, axis, layers), len(layer)
+        self.slab, self.thickness = Slab(cross.torus, axis, layers), len(layer)
         self.others = self.slab.others
         along = np.ix_(*(range(1 if other == axis else n) for other, n in enumerate(sizes)))
         first = np.ravel_multi_index(np.broadcast_arrays(*along), sizes).ravel()  # those of the layer 0
@@ -60,7 +60,7 @@ class Strip:
 
     def spectra(self, z: Any) -> Any:
         """Values on the strip as spectra `(batch, Q, *frequencies)`."""
-        return self.slab.spectra(z.reshape((z.shape[0], self.layers, *self.others)))
+        return self.slab.spectra(z.reshape((z.shape[0], self.thickness, *self.others)))
 
     def values(self, spectra: Any) -> Any:
         """The values on the strip of arrays with these spectra."""
@@ -69,7 +69,7 @@ class Strip:
     def explain(self, residual: Any) -> tuple[Any, Any]:
         """A solution on the cross that leaves nothing on the strip, and its product with the cross' matrix."""
         axes = tuple(range(2, 2 + len(self.others)))
-        u = residual[:, self.positions].reshape((residual.shape[0], self.layers, *self.others))
+        u = residual[:, self.positions].reshape((residual.shape[0], self.thickness, *self.others))
         spectra = self._times(self.inverses, self.arrays.transform(u, axes, self.real) if axes else u)
         z, own = self._signal(spectra, axes), self._signal(self._times(self.matrices, spectra), axes)
         image = self.cross.elsewhere(self, z)

@@ -4,6 +4,7 @@ Without penalty they start from zero and stay in the range of `A^H`, so that of 
 that of least norm.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -39,28 +40,39 @@ class KrylovFactor(Factor):
     def solve(
         self, f: Array, tol: float, maxiter: int, start: Array | None = None, watch: Watch | None = None
     ) -> Answer:
-        shape, arrays = f.shape, Arrays(np.finfo(f.dtype).dtype)
-        size = batch_norms(f, arrays)
+        start = None if start is None else np.asarray(start, f.dtype)
+        arrays = Arrays(np.finfo(f.dtype).dtype)
+        return iterated(lambda x: self.problem.normal(x, self.alpha), self.apply, f, tol, maxiter, start, watch, arrays)
 
-        def flat(x: Array) -> Array:
-            return x.reshape((len(x), -1))
 
-        def report(step: int, x: Any, worst: float) -> None:
-            if watch is not None:
-                watch(step, lambda: x.reshape(shape), worst)
+def iterated(
+    normal: Callable[[Any], Any],
+    precondition: Callable[[Any], Any],
+    f: Any,
+    tol: float,
+    maxiter: int,
+    start: Any,
+    watch: Watch | None,
+    arrays: Arrays,
+) -> Answer:
+    """Solve `normal(x) = f` for a batch `(batch, *in_shape)` of any of these arrays."""
+    shape, size = tuple(f.shape), batch_norms(f, arrays)
 
-        def normal(x: Array) -> Array:
-            return self.problem.normal(x, self.alpha)
+    def flat(x: Any) -> Any:
+        return x.reshape((shape[0], -1))
 
-        def descend(r: Array) -> tuple[Array, Array]:
-            z = self.apply(r.reshape(shape))
-            return flat(z), flat(normal(z))
+    def report(step: int, x: Any, worst: float) -> None:
+        if watch is not None:
+            watch(step, lambda: x.reshape(shape), worst)
 
-        begin = np.zeros_like(f) if start is None else np.asarray(start, f.dtype)
-        residual = f if start is None else f - normal(begin)
-        stop = Stop(lambda r: array_norms(r) / size, tol, maxiter, None if watch is None else report, PATIENCE)
-        found = conjugate_gradients(descend, flat(residual), flat(begin), stop, arrays)
-        return Answer(found.x.reshape(shape), found.residuals, found.status)
+    def descend(r: Any) -> tuple[Any, Any]:
+        z = precondition(r.reshape(shape))
+        return flat(z), flat(normal(z))
+
+    begin, residual = (arrays.zeros(shape, f), f) if start is None else (start, f - normal(start))
+    stop = Stop(lambda r: array_norms(r) / size, tol, maxiter, None if watch is None else report, PATIENCE)
+    found = conjugate_gradients(descend, flat(residual), flat(begin), stop, arrays)
+    return Answer(found.x.reshape(shape), found.residuals, found.status)
 
 
 def obstacle(problem: Problem, alpha: float) -> str | None:

@@ -81,25 +81,26 @@ class TorusFactor(Factor):
         f = f.reshape((-1, *self.spatial))
         spectrum, size = self._spectrum(f), batch_norms(f, arrays)
 
-        def crop(whole: Any) -> Any:
-            return self.torus.crop(self.torus.signal(whole), self.spatial)
-
         residual = _Residual(self.gain / size, lambda rho: self._norms(self._residual(rho)) / size, tol)
 
         def report(step: int, z: Any, worst: float) -> None:
             if watch is not None:
-                watch(step, lambda: crop(self._solution(spectrum, z)).reshape(shape), worst)
+                watch(step, lambda: self._signal(self._solution(spectrum, z)).reshape(shape), worst)
 
         guess = None if start is None else self._guess(self._spectrum(start.reshape(f.shape)))
         stop = Stop(residual, tol, maxiter, None if watch is None else report)
         found = self.cross.solve(self._right(spectrum), stop, guess, corner=tol < TIGHT)
-        return Answer(crop(self._solution(spectrum, found.x)).reshape(shape), found.residuals, found.status)
+        return Answer(self._signal(self._solution(spectrum, found.x)).reshape(shape), found.residuals, found.status)
 
     def _norms(self, spectra: Any) -> Any:
         """Of what arrays with these spectra hold in place of the signal; or a bound, where that is nearly all."""
         if math.prod(self.torus.sizes) <= MOSTLY * math.prod(self.spatial):
             return self.torus.norms(spectra)
-        return array_norms(self.torus.crop(self.torus.signal(spectra), self.spatial))
+        return array_norms(self._signal(spectra))
+
+    def _signal(self, spectra: Any) -> Any:
+        """What arrays with these spectra hold in place of the signal."""
+        return self.torus.crop(self.torus.signal(spectra), self.spatial)
 
     def _in_parts(self, f: Any, tol: float, maxiter: int, start: Any, watch: Watch | None) -> Answer:
         """Real operators act on real and imaginary parts alike: a batch of twice as many."""

@@ -15,8 +15,6 @@ from ..dtypes import Array
 from .torus import Torus
 
 WORTH = 3.0  # layers for each doubling of the torus up to which the matrix is as fast as one transform; measured
-
-
 WIDE = 32  # samples across the longest axis from which on a matrix is used often enough to be worth making
 
 

@@ -2,7 +2,8 @@
 
 import math
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -116,12 +117,19 @@ class Rows:
         return compressed(torch.sparse_csr_tensor, self.row_start, self.column, self.values, self.shape)
 
 
-def compressed(make: Callable[..., Tensor], starts: Tensor, others: Tensor, values: Tensor, shape: Any) -> Tensor:
-    """A tensor in one of torch's compressed layouts, whose beta warning says nothing of what is used here."""
+@contextmanager
+def without_beta_warning() -> Iterator[None]:
+    """Within it, torch does not say that its compressed layouts are in beta, which is nothing to users of these."""
     with warnings.catch_warnings():
         warnings.filterwarnings(
             "ignore", message="Sparse (CSR|CSC|BSR) tensor support is in beta", category=UserWarning
         )
+        yield
+
+
+def compressed(make: Callable[..., Tensor], starts: Tensor, others: Tensor, values: Tensor, shape: Any) -> Tensor:
+    """A tensor in one of torch's compressed layouts."""
+    with without_beta_warning():
         # Without the device, torch would take its default one.
         return make(starts, others, values, shape, device=values.device, check_invariants=False)
 

@@ -1,5 +1,6 @@
 """What forms with numbers of their own share: what is derived from them once; and a kernel, fixed or trained."""
 
+import abc
 from collections.abc import Callable
 from typing import Any
 
@@ -23,9 +24,9 @@ class Derived(Leaf):
         self._of: tuple[Tensor, int] | None = None  # what it was derived from: which tensor, and how often written to
 
     @property
+    @abc.abstractmethod
     def source(self) -> Tensor:
         """The operator's numbers."""
-        raise NotImplementedError
 
     @property
     def real(self) -> bool:

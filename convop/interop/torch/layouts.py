@@ -1,6 +1,5 @@
 """An operator's matrix in torch's sparse layouts."""
 
-import warnings
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,7 @@ from ...composite import Adjoint, Conjugate, Scaled
 from ...convolution import Convolution
 from ...errors import GeometryError
 from ...operator import Operator
-from .csr import Rows, compressed, transposed
+from .csr import Rows, compressed, transposed, without_beta_warning
 from .entries import entries, grouped_order
 from .options import Options
 from .permutation import channels_last
@@ -68,8 +67,7 @@ def _bsr(rows: Rows, blocksize: Any) -> Tensor:
 def _bsr_on_cpu(rows: Rows, block: tuple[int, ...]) -> Tensor:
     """In linear time, by torch, which has no such code for other devices: there it warns and goes by way of the CPU."""
     matrix = rows.tensor()
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Sparse BSR tensor support is in beta", category=UserWarning)
+    with without_beta_warning():
         return matrix.to_sparse_bsr(block)
 
 

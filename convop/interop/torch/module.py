@@ -38,6 +38,7 @@ class OperatorModule(nn.Module):
 
     @property
     def dtype(self) -> torch.dtype:
+        """float32, float64, complex64 or complex128."""
         return self.operator.precision.dtype  # pyright: ignore[reportReturnType, reportAttributeAccessIssue]
 
     @property
@@ -87,6 +88,7 @@ class AffineModule(nn.Module):
 
     @property
     def dtype(self) -> torch.dtype:
+        """The type of the result for a tensor of the linear part's own."""
         return torch.promote_types(self.linear.dtype, self.offset.dtype)
 
     def forward(self, x: Tensor) -> Tensor:

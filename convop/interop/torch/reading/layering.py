@@ -21,6 +21,7 @@ from ....errors import GeometryError
 from ....foreign import Matrix
 from ....operator import Operator
 from ....selection import Diagonal, Select
+from ..number_types import torch_dtype
 
 Layers = list[nn.Module]
 TAKE_BIAS = (
@@ -40,7 +41,7 @@ def layers_of(A: Operator, dtype: DType) -> Layers:
 
 def made(kind: str, dtype: DType, *args: Any, **kwargs: Any) -> Any:
     """A layer whose parameters are still to be filled, so that no random number is drawn for them."""
-    options = {"dtype": torch.from_numpy(np.empty(0, dtype)).dtype, "device": torch.get_default_device()}
+    options = {"dtype": torch_dtype(dtype), "device": torch.get_default_device()}
     return skip_init(getattr(nn, kind), *args, **kwargs, **options)
 
 

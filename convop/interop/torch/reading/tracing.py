@@ -21,6 +21,7 @@ from torch.nn.parameter import is_lazy
 from ....dtypes import DType, as_dtype, working
 from ....errors import ConvopError, GeometryError, NotLinearError
 from ....operator import Operator
+from ..number_types import torch_dtype
 
 # These fill the table of readers.
 from . import along_axes as along_axes
@@ -47,7 +48,7 @@ def kind_of(module: nn.Module, dtype: Any) -> tuple[DType, torch.dtype, torch.de
     numbers = [tensor for tensor in tensors if tensor.is_floating_point() or tensor.is_complex()]
     if not numbers:
         device = tensors[0].device if tensors else torch.get_default_device()  # there may be indices, or a mask
-        return as_dtype(dtype), torch.from_numpy(np.empty(0, as_dtype(dtype))).dtype, device
+        return as_dtype(dtype), torch_dtype(as_dtype(dtype)), device
     types = {working(as_array(torch.empty(0, dtype=t.dtype)).dtype, SINGLE, "the module") for t in numbers}
     return np.result_type(*types), max((t.dtype for t in numbers), key=_width), numbers[0].device
 

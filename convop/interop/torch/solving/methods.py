@@ -8,11 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ....solving.conjugate_gradients import Stop, conjugate_gradients
 from ....solving.diagonal import DiagonalState
 from ....solving.frame import FrameState
-from ....solving.krylov import PATIENCE
-from ....solving.normal import Answer, Factor, State, Watch, array_norms, batch_norms
+from ....solving.krylov import iterated
+from ....solving.normal import Answer, Factor, State, Watch
 from ....solving.pinned import PinnedState
 from ....solving.preconditioner import Prepared
 from ....solving.preconditioners import Circulant, Cosine, Kind, Plain
@@ -89,26 +88,10 @@ class KrylovFactor(Factor):
         self.apply = _preconditioner(kind, alpha, state.arrays) if isinstance(kind, Kind) else lambda r: r
 
     def solve(self, f: Any, tol: float, maxiter: int, start: Any = None, watch: Watch | None = None) -> Answer:
-        shape, size = f.shape, batch_norms(f, self.arrays)
-
-        def report(step: int, x: Any, worst: float) -> None:
-            if watch is not None:
-                watch(step, lambda: x.reshape(shape), worst)
-
         def normal(x: Any) -> Any:
             return self.equations.normal(x, self.alpha)
 
-        def descend(r: Any) -> tuple[Any, Any]:
-            z = self.apply(r.reshape(shape))
-            return z.reshape(len(r), -1), normal(z).reshape(len(r), -1)
-
-        begin = f * 0 if start is None else start
-        residual = f if start is None else f - normal(start)
-        stop = Stop(lambda r: array_norms(r) / size, tol, maxiter, None if watch is None else report, PATIENCE)
-        found = conjugate_gradients(
-            descend, residual.reshape(shape[0], -1), begin.reshape(shape[0], -1), stop, self.arrays
-        )
-        return Answer(found.x.reshape(shape), found.residuals, found.status)
+        return iterated(normal, self.apply, f, tol, maxiter, start, watch, self.arrays)
 
 
 def _preconditioner(kind: Kind, alpha: float, arrays: Tensors) -> Callable[[Tensor], Tensor]:
