@@ -88,8 +88,8 @@ def refined(
         norms_after = problem.norms(remaining)
         after = relative(norms_after, scale)
         status = more.status if after < left / 2 else "stalled"
+        history = (*history[:-1], *(left * r for r in more.residuals[:-1]), min(left, after))  # steps in vain count
         if after < left:
-            history = (*history[:-1], *(left * r for r in more.residuals[:-1]), after)
             x, residual, norms, left = x + more.x, remaining, norms_after, after
         if status == "stalled":
             break

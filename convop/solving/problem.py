@@ -38,9 +38,14 @@ class Problem:
         """`L^H L x`."""
         return x if self.L is None else self.L.H(self.L(x))
 
+    def adjoint(self, y: Array) -> Array:
+        """`A^H y`, by what `A` has prepared: `A.H` is an operator of its own, to be prepared anew."""
+        batch = y.shape[: y.ndim - len(self.A.out_shape)]
+        return self.A.rmatvec(y.reshape((*batch, -1))).reshape((*batch, *self.A.in_shape))
+
     def normal(self, x: Array, alpha: float) -> Array:
         """`(A^H A + alpha L^H L) x`."""
-        image = self.A.H(self.A(x))
+        image = self.adjoint(self.A(x))
         return image + alpha * self.gram(x) if alpha else image
 
     def norms(self, x: Array) -> Array:

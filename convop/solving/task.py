@@ -36,7 +36,7 @@ class Task:
     @cached_property
     def f(self) -> Array:
         """`A^H b`."""
-        return self.problem.A.H(self.b)
+        return self.problem.adjoint(self.b)
 
     def state(self, alpha: float) -> tuple[State, str, str]:
         """The problem prepared by the method that the table chooses; its name and its reason."""
