@@ -1,4 +1,4 @@
-"""The cross outside a crop of a torus: products with thin matrices and through whole transforms, against dense ones."""
+"""The cross outside a crop of a torus: layers by matrices and by transforms, systems and sweeps, against dense ones."""
 
 import itertools
 
@@ -10,7 +10,9 @@ from cases import array
 from convop.solving import slab
 from convop.solving.arrays import Arrays
 from convop.solving.cross import Cross
-from convop.solving.slab import Slab, thin
+from convop.solving.cross_parts import Corner
+from convop.solving.dense_systems import Dense
+from convop.solving.slab import Slab
 from convop.solving.torus import Torus
 
 DOUBLE = Arrays(np.dtype(float))
@@ -51,94 +53,208 @@ def half(spectra, real):
     return spectra[..., : spectra.shape[-1] // 2 + 1] if real else spectra
 
 
+def way_of(monkeypatch, way):
+    monkeypatch.setattr(slab, "WORTH", 100.0 if way == "matrices" else 0.0)
+
+
+@pytest.mark.parametrize("way", ["matrices", "transforms"])
 @pytest.mark.parametrize("kind", ["numpy", "torch"])
 @pytest.mark.parametrize(("sizes", "real"), TORI)
-def test_layers_of_a_torus(sizes, real, kind):
+def test_layers_of_a_torus(sizes, real, kind, way, monkeypatch):
+    way_of(monkeypatch, way)
     arrays = arrays_of(kind)
     torus, dtype = Torus(sizes, real, arrays), "float64" if real else "complex128"
     for axis, n in enumerate(sizes):
         layers = [np.array([0, n - 1, 2]), np.arange(0), np.array([n - 2])]
-        places, others = np.concatenate(layers), sizes[:axis] + sizes[axis + 1 :]
-        values = array((2, len(places), *others), dtype, 1)
+        others = sizes[:axis] + sizes[axis + 1 :]
+        values = array((2, *others, 4), dtype, 1)
         whole = np.zeros((2, 3, *sizes), dtype)
-        for layer, component, plane in zip(places, (0, 0, 0, 2), np.moveaxis(values, 1, 0), strict=True):
-            whole[(slice(None), component, *(slice(None),) * axis, layer)] = plane
+        for at, (layer, component) in enumerate(zip(np.concatenate(layers), (0, 0, 0, 2), strict=True)):
+            whole[(slice(None), component, *(slice(None),) * axis, layer)] = values[..., at]
         part = Slab(torus, axis, layers)
+        along = part.spectrum(arrays.native(values))
+        assert tuple(along.shape) == (2, *part.half, 4)
         want = half(np.fft.fftn(whole, axes=range(2, whole.ndim)), real)
-        np.testing.assert_allclose(arrays.host(part.spectra(arrays.native(values))), want, atol=1e-12)
+        np.testing.assert_allclose(arrays.host(part.lift(along)), want, atol=1e-12)
         signal = array((2, 3, *sizes), dtype, 2)
         spectra = half(np.fft.fftn(signal, axes=range(2, signal.ndim)), real)
-        cuts = [np.moveaxis(signal[:, q], 1 + axis, 1)[:, each] for q, each in enumerate(layers)]
-        got = arrays.host(part.values(arrays.native(spectra)))
-        np.testing.assert_allclose(got, np.concatenate(cuts, 1), atol=1e-12)
+        cuts = [np.moveaxis(signal[:, q], 1 + axis, -1)[..., each] for q, each in enumerate(layers)]
+        got = arrays.host(part.signal(part.drop(arrays.native(spectra))))
+        np.testing.assert_allclose(got, np.concatenate(cuts, -1), atol=1e-12)
         assert got.dtype == signal.dtype
 
 
 def test_layers_in_the_working_precision():
     single = Arrays(np.dtype("f"))
-    values = array((1, 2, 9), "float32", 1)
+    values = array((1, 9, 2), "float32", 1)
     for exact, dtype in ((False, "complex64"), (True, "complex128")):
-        assert Slab(Torus((8, 9), True, single), 0, [np.arange(2)], exact).spectra(values).dtype == dtype
+        part = Slab(Torus((8, 9), True, single), 0, [np.arange(2)], exact)
+        assert part.lift(part.spectrum(values)).dtype == dtype
+
+
+def test_few_layers_are_taken_by_matrices_and_many_are_not():
+    torus = Torus((512, 512), True, DOUBLE)
+    assert Slab(torus, 0, [np.arange(30)]).thin
+    assert Slab(torus, 0, [np.arange(30)] * 3).thin  # three arrays would be transformed
+    assert not Slab(torus, 0, [np.arange(200)]).thin
+
+
+class Example:
+    """A cross with the definite symbol of its own, its dense matrix, and values on it."""
+
+    def __init__(self, sizes, real, count, arrays, kept=None):
+        symbol, self.arrays = definite_symbol(sizes, real, count), arrays
+        kept = kept or [tuple(n - 2 for n in sizes), (sizes[0] - 1, *sizes[1:])][:count]
+        self.cross = Cross(
+            arrays.native(np.ascontiguousarray(half(symbol, real))), Torus(sizes, real, arrays), tuple(kept)
+        )
+        outside = [
+            q * int(np.prod(sizes)) + np.ravel_multi_index(at, sizes)
+            for q, shape in enumerate(kept)
+            for at in itertools.product(*map(range, sizes))
+            if any(i >= n for i, n in zip(at, shape, strict=True))
+        ]
+        self.inside = np.ones((count, *sizes), bool)
+        self.inside.ravel()[outside] = False
+        self.matrix, self.real = dense(symbol, sizes), real
+        if real:
+            assert abs(self.matrix.imag).max() < 1e-10
+            self.matrix = self.matrix.real
+        self.matrix = self.matrix * ~self.inside.ravel() * ~self.inside.ravel()[:, None]
+
+    def spectra(self, signals):
+        return half(np.fft.fftn(signals, axes=range(2, signals.ndim)), self.real)
+
+    def signals(self, z):
+        """What the sums of what `z` has on each strip are, on the whole torus."""
+        return self.arrays.host(self.cross.torus.signal(self.cross.spread(z)))
+
+    def gathered(self, signals):
+        return self.cross.gather(self.arrays.native(self.spectra(signals)))
+
+    def draw(self, seed):
+        return array((2, *self.inside.shape), "float64" if self.real else "complex128", seed)
+
+    def product(self, signals):
+        flat = signals.reshape(len(signals), -1) @ self.matrix.T
+        return flat.reshape(signals.shape)
 
 
 @pytest.mark.parametrize("way", ["matrices", "transforms"])
 @pytest.mark.parametrize(("count", "kind"), [(1, "numpy"), (2, "numpy"), (1, "torch"), (2, "torch")])
 @pytest.mark.parametrize(("sizes", "real"), TORI)
-def test_products_with_the_cross(sizes, real, count, kind, way, monkeypatch):
-    monkeypatch.setattr(slab, "WORTH", 100.0 if way == "matrices" else 0.0)
-    monkeypatch.setattr(slab, "WIDE", 0)
-    arrays = arrays_of(kind)
-    torus = Torus(sizes, real, arrays)
-    symbol = definite_symbol(sizes, real, count)
-    kept = [tuple(n - 2 for n in sizes), (sizes[0] - 1, *sizes[1:])][:count]
-    cross = Cross(arrays.native(np.ascontiguousarray(half(symbol, real))), torus, tuple(kept))
-    matrix = dense(symbol, sizes)[np.ix_(cross.places, cross.places)]
-    outside = [
-        q * int(np.prod(sizes)) + np.ravel_multi_index(at, sizes)
-        for q, shape in enumerate(kept)
-        for at in itertools.product(*map(range, sizes))
-        if any(i >= n for i, n in zip(at, shape, strict=True))
-    ]
-    assert cross.places.tolist() == outside
-    z = array((2, len(cross.places)), "float64" if real else "complex128", 4)
-    if real:
-        assert abs(matrix.imag).max() < 1e-10
-        matrix = matrix.real
-    want = z @ matrix.T
-    np.testing.assert_allclose(arrays.host(cross.multiply(arrays.native(z))), want, rtol=1e-10, atol=1e-9)
-    begin, image = map(arrays.host, cross.begin(arrays.native(z)))
-    np.testing.assert_allclose(image, begin @ matrix.T, rtol=1e-9, atol=1e-8)
-    fresh, image = map(arrays.host, cross.sweep(arrays.native(z - image)))
-    np.testing.assert_allclose(image, fresh @ matrix.T, rtol=1e-9, atol=1e-8)
+def test_the_cross(sizes, real, count, kind, way, monkeypatch):
+    way_of(monkeypatch, way)
+    case = Example(sizes, real, count, arrays_of(kind))
+    cross, signals = case.cross, case.draw(4)
+    outside = np.where(case.inside, 0, signals)
+    # The sum over the strips is the array outside; each strip alone has all of its own.
+    z = cross.distinct(case.gathered(signals))
+    np.testing.assert_allclose(case.signals(z), outside, atol=1e-12)
+    np.testing.assert_allclose(
+        case.arrays.host(case.gathered(outside)), case.arrays.host(case.gathered(signals)), atol=1e-12
+    )
+    # Gathering is the transpose of spreading, so that products of the values are products of the arrays.
+    other = np.asarray(case.arrays.host(case.gathered(case.draw(5))))
+    want = np.vdot(outside, np.where(case.inside, 0, case.draw(5)))
+    np.testing.assert_allclose(np.vdot(case.arrays.host(z), other), want, rtol=1e-10)
+    # The circulant between strips.
+    image = np.where(case.inside, 0, case.product(outside))
+    got = case.arrays.host(cross.multiply(z))
+    np.testing.assert_allclose(got, case.arrays.host(case.gathered(image)), rtol=1e-9, atol=1e-9)
+    right = case.gathered(signals)
+    for exact in (True, False):
+        begin, first = cross.begin(right, exact)
+        fresh, second = cross.sweep(right - first, exact)
+        for found, made in ((begin, first), (fresh, second)):
+            want = case.arrays.host(cross.multiply(found))
+            np.testing.assert_allclose(case.arrays.host(made), want, rtol=1e-8, atol=1e-8)
+
+
+@pytest.mark.parametrize(("count", "kind"), [(1, "numpy"), (2, "numpy"), (2, "torch")])
+@pytest.mark.parametrize(("sizes", "real"), TORI)
+def test_strips_agree_on_what_they_share(sizes, real, count, kind):
+    case = Example(sizes, real, count, arrays_of(kind))
+    cross = case.cross
+    parts = []
+    for strip in cross.strips:  # each with values of its own
+        draw = array((2, *strip.slab.others, strip.thickness), "float64" if real else "complex128", strip.axis)
+        parts.append(strip.spectrum(case.arrays.native(draw)))
+    agreed = cross._joined(cross._consistent(parts), parts[0])
+    once = cross.gather(cross.spread(cross.distinct(agreed)))
+    np.testing.assert_allclose(case.arrays.host(once), case.arrays.host(agreed), atol=1e-11)
+    for strip, before, after in zip(cross.strips, parts, cross._consistent(parts), strict=True):
+        kept = [case.arrays.host(strip.signal(each)) * strip.own for each in (before, after)]
+        np.testing.assert_allclose(kept[1], kept[0], atol=1e-11)
+
+
+@pytest.mark.parametrize("sizes", [(7, 10), (5, 4, 6)])
+def test_what_remains_after_a_sweep_is_told_apart(sizes):
+    """On strips after the first, where two of them meet, a sample counts once."""
+    case = Example(sizes, True, 1, DOUBLE)
+    right = case.gathered(case.draw(4))
+    _, image = case.cross.begin(right)
+    rest = right - image
+    signals = DOUBLE.host(case.cross.torus.signal(case.cross.remaining(rest)))
+    np.testing.assert_allclose(case.gathered(signals), rest, atol=1e-10)
+    assert abs(signals[~np.broadcast_to(~case.inside, signals.shape)]).max() < 1e-11
 
 
 def test_a_sweep_leaves_nothing_on_the_first_strip_and_solves_a_single_one():
-    symbol = definite_symbol((7, 10), True, 1)
     for kept in ((5, 7), (7, 7)):
-        cross = Cross(np.ascontiguousarray(half(symbol, True)), Torus((7, 10), True, DOUBLE), (kept,))
-        right = array((1, len(cross.places)), "float64", 4)
-        _, image = cross.begin(right)
-        first = np.isin(cross.places, np.arange(50, 70)) if kept[0] == 5 else np.ones(len(cross.places), bool)
-        np.testing.assert_allclose(image[:, first], right[:, first], rtol=1e-12)
-        _, image = cross.sweep(right - image)
-        np.testing.assert_allclose(image[:, first], 0, atol=1e-11)
+        case = Example((7, 10), True, 1, DOUBLE, [kept])
+        right = case.gathered(case.draw(4))
+        first = case.cross.strips[0].place
+        for exact in (True, False):
+            _, image = case.cross.begin(right, exact)
+            np.testing.assert_allclose(image[:, first], right[:, first], rtol=1e-12)
+            _, image = case.cross.sweep(right - image, exact)
+            np.testing.assert_allclose(image[:, first], 0, atol=1e-11)
+            assert len(case.cross.strips) == (2 if kept[0] == 5 else 1)
 
 
-def test_few_layers_are_taken_alone_and_many_are_not():
-    torus = Torus((512, 512), True, DOUBLE)
-    assert thin(torus, 16, 1)
-    assert not thin(torus, 200, 1)
-    assert thin(torus, 100, 2)
-    assert not thin(Torus((10_000,), True, DOUBLE), 16, 1)
-    assert not thin(Torus((10_000, 20), True, DOUBLE), 16, 1)
+def test_the_corner_is_solved_exactly():
+    case = Example((9, 11), True, 1, DOUBLE)
+    cross = case.cross
+    chosen = [np.arange(6), np.flatnonzero(cross.strips[1].own)[:5]]
+    corner = Corner.of(cross, chosen)
+    right = case.gathered(case.draw(4))
+    parts = [strip.load(right) for strip in cross.strips]
+    found = corner.solve(parts)
+    z = np.concatenate([strip.stored(each) for strip, each in zip(cross.strips, found, strict=True)], 1)
+    rest = right - cross.multiply(z)
+    for strip, at in zip(cross.strips, chosen, strict=True):
+        left = strip.signal(strip.load(rest)).reshape(2, -1)
+        np.testing.assert_allclose(left[:, at], 0, atol=1e-11)
+        shares = strip.signal(found[strip.axis]).reshape(2, -1)
+        assert abs(np.delete(shares, at, 1)).max() < 1e-12
 
 
+def test_a_corner_that_is_not_definite_is_none():
+    case = Example((9, 11), True, 1, DOUBLE)
+    case.cross.response[:] = -case.cross.response
+    assert Corner.of(case.cross, [np.arange(3), np.arange(0)]) is None
+
+
+def test_only_what_rounding_may_spoil_is_computed_twice():
+    """Where a strip's own image would differ from the residual by less than the tolerance, it is taken for it."""
+    symbol = np.ones((1, 1, 8, 6))
+    assert Cross(symbol, Torus((8, 10), True, DOUBLE), ((7, 9),))._loss < 1e-12
+    symbol[..., 0] = 1e-8
+    assert Cross(symbol, Torus((8, 10), True, DOUBLE), ((7, 9),))._loss > 1e-9
+    assert Cross(definite_symbol((8, 10), True, 2)[..., :6], Torus((8, 10), True, DOUBLE), ((7, 9),) * 2)._loss > 1
+
+
+@pytest.mark.parametrize("dense_ones", [False, True])
 @pytest.mark.parametrize("kind", ["numpy", "torch"])
 @pytest.mark.parametrize("dtype", ["float64", "complex128"])
 @pytest.mark.parametrize("size", [1, 2, 5])
-def test_toeplitz_matrices(size, dtype, kind):
-    arrays, columns = arrays_of(kind), array((size, 3), dtype, 1)
-    got = arrays.host(arrays.toeplitz(arrays.native(columns)))
-    for k, column in enumerate(columns.T):
-        want = scipy.linalg.toeplitz(column)  # conjugates the row, and leaves the first entry as it is
-        np.testing.assert_array_equal(got[k], want)
+def test_many_small_systems(size, dtype, kind, dense_ones):
+    arrays, columns, right = arrays_of(kind), array((3, size), dtype, 1), array((2, 3, size), dtype, 2)
+    columns[:, 0] = 2 * size + abs(columns[:, 0])
+    matrices = np.stack([scipy.linalg.toeplitz(column) for column in columns])
+    systems = Dense(arrays.native(matrices), arrays) if dense_ones else arrays.toeplitz(arrays.native(columns))
+    found = systems.solve(arrays.native(right))
+    want = np.stack([np.linalg.solve(matrix, right[:, k].T).T for k, matrix in enumerate(matrices)], 1)
+    np.testing.assert_allclose(arrays.host(found), want, rtol=1e-10, atol=1e-12)
+    np.testing.assert_allclose(arrays.host(systems.multiply(found)), right, rtol=1e-10, atol=1e-10)

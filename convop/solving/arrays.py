@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ..apply.transforms import transform_workers
 from ..arguments import Shape
 from ..dtypes import Array, DType
-from . import hermitian_toeplitz
+from .hermitian_toeplitz import Toeplitz
 
 
 @dataclass(frozen=True)
@@ -79,13 +79,29 @@ class Arrays:
         from ..apply import threads
 
         lead = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+        work = 2 * math.prod(lead) * a.shape[-2] * a.shape[-1] * b.shape[-1]  # BLAS is twice as fast as our loops
+        if work <= threads.WORTH_SHARING:
+            return a @ b
         whole = np.empty((*lead, a.shape[-2], b.shape[-1]), np.result_type(a, b))
 
         def rows(start: int, stop: int) -> None:
             np.matmul(a[..., start:stop, :], b, out=whole[..., start:stop, :])
 
-        threads.share(rows, a.shape[-2], 4 * whole.size * a.shape[-1])
+        threads.share(rows, a.shape[-2], work)
         return whole
+
+    def each_times(self, matrices: Any, vectors: Any) -> Any:
+        """Matrices `(*many, t, t)` times vectors `(batch, *many, t)`."""
+        columns = np.moveaxis(vectors, 0, -1) if len(vectors) > 1 else vectors[0][..., None]
+        return np.moveaxis(matrices @ columns, -1, 0)
+
+    def complex_of(self, pairs: Any) -> Any:
+        """From pairs of real numbers on the last axis to complex ones."""
+        return pairs.view(np.result_type(pairs.dtype, np.complex64))
+
+    def reals_of(self, values: Any) -> Any:
+        """What `complex_of` undoes."""
+        return np.ascontiguousarray(values).view(np.finfo(values.dtype).dtype)
 
     def inverses(self, matrices: Any) -> Any:
         """Of many small matrices `(*many, t, t)`."""
@@ -93,15 +109,8 @@ class Arrays:
             return np.linalg.inv(matrices)
 
     def toeplitz(self, columns: Any) -> Any:
-        """Hermitian Toeplitz matrices `(*many, t, t)` with these first columns `(t, *many)`."""
-        columns = np.moveaxis(columns, 0, -1)
-        # Entry (i, j) has lag i - j: windows over all lags, read backwards, which need no memory of their own.
-        lags = np.concatenate([columns[..., :0:-1].conj(), columns], -1)
-        return np.lib.stride_tricks.sliding_window_view(lags, columns.shape[-1], -1)[..., ::-1]
-
-    def toeplitz_inverses(self, columns: Any) -> Any:
-        """From the first columns `(t, *many)` of positive definite Toeplitz matrices to inverses `(*many, t, t)`."""
-        return hermitian_toeplitz.inverses(columns)
+        """Positive definite Toeplitz systems `(*many, t, t)` with these first columns `(*many, t)`."""
+        return Toeplitz(columns)
 
     def cholesky(self, matrix: Any) -> Any:
         """The lower Cholesky factor of a Hermitian matrix; None if it is not positive definite."""

@@ -57,7 +57,7 @@ def conjugate_gradients(
             step = _ratio(energy, _inner(direction, image), arrays)
             # A system that has come down to its tolerance rests, lest rounding carries it away.
             step = arrays.xp.where((size > stop.tolerance)[:, None], step, step * 0)
-            if not float(abs(step * direction).max()) < float("inf"):
+            if not float(abs(step).max()) < float("inf"):
                 return Iterations(x, tuple(history), "stalled")
             x, residual = x + step * direction, residual - step * image
             size = stop.residual(residual)

@@ -2,11 +2,13 @@
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..dtypes import Array
+from .dense_systems import Dense
 from .slab import Slab
 
 if TYPE_CHECKING:
@@ -16,74 +18,126 @@ if TYPE_CHECKING:
 class Strip:
     """The samples outside the crop along one axis, whatever their place on the others; solved exactly.
 
+    Its values are given by their frequencies along the strip, `(batch, *half, thickness)`, in units in which the sum
+    of squares of all real numbers in them is that of the values.
+
     Parameters
     ----------
     cross : Cross
     axis : int
     before : list of Strip
-        Those that come first where strips meet.
+        Those to which the samples belong that both have.
     """
 
     def __init__(self, cross: "Cross", axis: int, before: "list[Strip]") -> None:
-        self.cross, self.axis, self.arrays, self.real = cross, axis, cross.arrays, cross.torus.real
-        sizes, kept = cross.torus.sizes, cross.kept
-        layers = [np.arange(shape[axis], sizes[axis]) for shape in kept]
-        layer, component = np.concatenate(layers), np.repeat(np.arange(len(kept)), list(map(len, layers)))
-        self.slab, self.thickness = Slab(cross.torus, axis, layers), len(layer)
-        self.others = self.slab.others
-        along = np.ix_(*(range(1 if other == axis else n) for other, n in enumerate(sizes)))
-        first = np.ravel_multi_index(np.broadcast_arrays(*along), sizes).ravel()  # those of the layer 0
-        places = first + (layer * math.prod(sizes[axis + 1 :]) + math.prod(sizes) * component)[:, None]
-        positions = np.searchsorted(cross.places, places).ravel()
-        met = np.zeros(len(cross.places), bool)
-        for strip in before:
-            met[cross.arrays.host(strip.positions)] = True
-        self.positions = cross.arrays.native(positions)
-        self.first = cross.arrays.working(cross.arrays.native((~met[positions]).astype(float)))
-        self.matrices, self.inverses = self._across(component, layer)
+        self.cross, self.axis, self.before, self.arrays = cross, axis, before, cross.arrays
+        layers = [np.arange(shape[axis], cross.torus.sizes[axis]) for shape in cross.kept]
+        self.layer, self.component = np.concatenate(layers), np.repeat(np.arange(len(layers)), list(map(len, layers)))
+        self.slab, self.thickness = Slab(cross.torus, axis, layers), len(self.layer)
+        self.paired = cross.torus.real and len(self.slab.others) > 0  # whether its numbers are pairs of real ones
+        shape = (*self.slab.half, self.thickness)
+        start = before[-1].place.stop if before else 0
+        self.shape, self.place = shape, slice(start, start + math.prod(shape) * (2 if self.paired else 1))
+        self.scale = self._scale()
+        self.unscale = 1 / self.scale
+        self.systems = self._systems()
 
-    def _across(self, component: Array, layer: Array) -> tuple[Any, Any]:
-        """For each frequency along the strip, the matrix across it and its inverse."""
-        arrays, cross = self.arrays, self.cross
-        thick, alone = int(layer.max() - layer.min()), len(cross.kept) == 1
-        lags = np.arange(0 if alone else -thick, thick + 1) % cross.torus.sizes[self.axis]
-        across = cross.between_layers(self.axis, lags)
-        if self.others:
-            across = arrays.transform(across, tuple(range(3, across.ndim)), self.real)
+    def _scale(self) -> Any:
+        """For each frequency along the strip the root of its share of the sum of squares (Parseval)."""
+        slab = self.slab
+        counts = np.full(slab.half[-1:], 1 / math.prod(slab.others))
+        if self.paired:
+            counts[1 : (slab.others[-1] + 1) // 2] *= 2
+        counts = counts[:, None] if slab.others else counts
+        return self.arrays.working(self.arrays.native(np.sqrt(counts)))
+
+    def _systems(self) -> Any:
+        """The systems across the strip, one for each frequency along it."""
+        thick, alone = int(self.layer.max() - self.layer.min()), len(self.cross.kept) == 1
+        lags = np.arange(0 if alone else -thick, thick + 1) % self.cross.torus.sizes[self.axis]
+        across = self.cross.between_layers(self.axis, lags)
         if alone:
-            columns = across[0, 0]
-            return arrays.toeplitz(arrays.working(columns)), arrays.working(arrays.toeplitz_inverses(columns))
-        rows, columns = arrays.native(component[:, None]), arrays.native(component[None, :])
-        blocks = across[rows, columns, arrays.native(layer[:, None] - layer[None, :] + thick)]
-        blocks = arrays.xp.moveaxis(blocks, (0, 1), (-2, -1))
-        return arrays.working(blocks), arrays.working(arrays.inverses(blocks))
+            return self.arrays.toeplitz(across[0, 0])
+        rows, columns = self.component[:, None], self.component[None, :]
+        lag = self.layer[:, None] - self.layer[None, :] + thick
+        across = self.arrays.xp.moveaxis(across, -1, 2)
+        blocks = across[tuple(map(self.arrays.native, (rows, columns, lag)))]
+        return Dense(self.arrays.xp.moveaxis(blocks, (0, 1), (-2, -1)), self.arrays)
 
-    def spectra(self, z: Any) -> Any:
-        """Values on the strip as spectra `(batch, Q, *frequencies)`."""
-        return self.slab.spectra(z.reshape((z.shape[0], self.thickness, *self.others)))
+    def load(self, z: Any) -> Any:
+        """Its values among those of the cross."""
+        part = z[:, self.place]
+        return (self.arrays.complex_of(part) if self.paired else part).reshape((z.shape[0], *self.shape))
 
-    def values(self, spectra: Any) -> Any:
+    def stored(self, values: Any) -> Any:
+        """What `load` undoes, `(batch, numbers)`."""
+        flat = values.reshape((values.shape[0], -1))
+        return self.arrays.reals_of(flat) if self.paired else flat
+
+    def solve(self, values: Any) -> Any:
+        """The solution on the strip alone."""
+        return self.systems.solve(values)
+
+    def multiply(self, values: Any) -> Any:
+        """What values on the strip make on it."""
+        return self.systems.multiply(values)
+
+    def lift(self, values: Any) -> Any:
+        """The spectra `(batch, Q, *frequencies)` of these values and zeros elsewhere."""
+        return self.slab.lift(values * self.unscale)
+
+    def drop(self, spectra: Any) -> Any:
         """The values on the strip of arrays with these spectra."""
-        return self.slab.values(spectra).reshape((spectra.shape[0], -1))
+        return self.slab.drop(spectra) * self.scale
 
-    def explain(self, residual: Any) -> tuple[Any, Any]:
-        """A solution on the cross that leaves nothing on the strip, and its product with the cross' matrix."""
-        axes = tuple(range(2, 2 + len(self.others)))
-        u = residual[:, self.positions].reshape((residual.shape[0], self.thickness, *self.others))
-        spectra = self._times(self.inverses, self.arrays.transform(u, axes, self.real) if axes else u)
-        z, own = self._signal(spectra, axes), self._signal(self._times(self.matrices, spectra), axes)
-        image = self.cross.elsewhere(self, z)
-        image[:, self.positions] = own
-        return self.cross.placed(self.positions, z), image
+    def signal(self, values: Any) -> Any:
+        """At places along the strip instead of frequencies, `(batch, *others, thickness)`."""
+        return self.slab.signal(values * self.unscale)
 
-    def _times(self, matrices: Any, spectra: Any) -> Any:
-        """Small matrices for each frequency; not through BLAS, whose threads would cost more than they save."""
-        xp = self.arrays.xp
-        return xp.moveaxis(xp.einsum("...ij,b...j->b...i", matrices, xp.moveaxis(spectra, 1, -1)), -1, 1)
+    def spectrum(self, signal: Any) -> Any:
+        """What `signal` undoes."""
+        return self.slab.spectrum(signal) * self.scale
 
-    def _signal(self, spectra: Any, axes: tuple[int, ...]) -> Any:
-        z = self.arrays.back(spectra, axes, self.others, self.real) if axes else spectra
-        return z.reshape((z.shape[0], -1))
+    @cached_property
+    def coordinates(self) -> list[Array]:
+        """Where the samples `(*others, thickness)` stand: the component, and the place on each axis."""
+        grid = np.ix_(*map(np.arange, self.slab.others), self.layer)
+        places = [*grid[: self.axis], grid[-1], *grid[self.axis : -1]]
+        return list(np.broadcast_arrays(np.broadcast_to(self.component, grid[-1].shape), *places))
+
+    @cached_property
+    def own(self) -> Array:
+        """Which samples no strip before it has, `(*others, thickness)`."""
+        return ~np.logical_or.reduce([self._in(strip) for strip in self.before], initial=np.zeros((), bool))
+
+    def _in(self, strip: "Strip") -> Array:
+        """Which samples another strip has as well."""
+        component, *places = self.coordinates
+        return places[strip.axis] >= np.array([shape[strip.axis] for shape in self.cross.kept])[component]
+
+    @cached_property
+    def _own(self) -> Any:
+        return self.arrays.working(self.arrays.native(self.own.astype(float)))
+
+    def distinct(self, values: Any) -> Any:
+        """Zeros in place of what strips before it have as well."""
+        return self.spectrum(self.signal(values) * self._own) if self.before else values
+
+    @cached_property
+    def shared(self) -> list[tuple[Any, Any]]:
+        """For each strip before it, the samples that it is the first to share: which of that strip, and of this."""
+        found, taken = [], np.zeros(self.coordinates[0].shape, bool)
+        for strip in self.before:
+            both = self._in(strip) & ~taken
+            taken |= both
+            component, *places = (each[both] for each in self.coordinates)
+            along = places[: strip.axis] + places[strip.axis + 1 :]
+            starts = np.searchsorted(strip.component, component)  # of the component's layers
+            firsts = np.array([shape[strip.axis] for shape in self.cross.kept])[component]
+            index = (*along, starts + places[strip.axis] - firsts)
+            theirs = np.ravel_multi_index(index, (*strip.slab.others, strip.thickness))
+            found.append((self.arrays.native(theirs), self.arrays.native(np.flatnonzero(both))))
+        return found
 
 
 @dataclass(frozen=True)
@@ -91,20 +145,32 @@ class Corner:
     """The samples near where two strips meet, which is what couples the strips; solved exactly."""
 
     cross: "Cross"
-    positions: Any
+    chosen: list[Any]  # which samples of each strip, flat
     factor: Any
 
     @classmethod
-    def of(cls, cross: "Cross", chosen: Array) -> "Corner | None":
-        arrays = cross.arrays
-        component, *places = np.unravel_index(cross.places[chosen], (len(cross.kept), *cross.torus.sizes))
-        lags = [(at[:, None] - at[None, :]) % n for at, n in zip(places, cross.torus.sizes, strict=True)]
+    def of(cls, cross: "Cross", chosen: list[Array]) -> "Corner | None":
+        """The corner of these samples, unless its matrix is not positive definite."""
+        arrays, sizes = cross.arrays, cross.torus.sizes
+        found = [
+            [each.ravel()[at] for each in strip.coordinates] for strip, at in zip(cross.strips, chosen, strict=True)
+        ]
+        component, *places = (np.concatenate(each) for each in zip(*found, strict=True))
+        lags = [(at[:, None] - at[None, :]) % n for at, n in zip(places, sizes, strict=True)]
         index = (component[:, None], component[None, :], *lags)
         factor = arrays.cholesky(cross.response[tuple(map(arrays.native, index))])
-        return None if factor is None else cls(cross, arrays.native(chosen), arrays.working(factor))
+        return None if factor is None else cls(cross, [*map(arrays.native, chosen)], arrays.working(factor))
 
-    def explain(self, residual: Any) -> tuple[Any, Any]:
-        """A solution on the cross that leaves nothing in the corner, and its product with the cross' matrix."""
-        z = self.cross.arrays.cholesky_solve(self.factor, residual[:, self.positions].T).T
-        z = self.cross.placed(self.positions, z)
-        return z, self.cross.multiply(z)
+    def solve(self, parts: list[Any]) -> list[Any]:
+        """A solution on the cross that leaves nothing in the corner, from values on each strip."""
+        arrays, strips = self.cross.arrays, self.cross.strips
+        signals = [strip.signal(values) for strip, values in zip(strips, parts, strict=True)]
+        count = len(signals[0])
+        right = [each.reshape((count, -1))[:, at] for each, at in zip(signals, self.chosen, strict=True)]
+        rest = arrays.cholesky_solve(self.factor, arrays.xp.concatenate(right, 1).T).T
+        found = []
+        for strip, signal, at in zip(strips, signals, self.chosen, strict=True):
+            placed = arrays.zeros((count, math.prod(signal.shape[1:])), signal)
+            placed[:, at], rest = rest[:, : len(at)], rest[:, len(at) :]
+            found.append(strip.spectrum(placed.reshape(signal.shape)))
+        return found

@@ -159,19 +159,29 @@ class FrameFactor(TorusFactor):
         self.gain = math.sqrt(float(seen.max()))
 
     def _right(self, spectrum: Any) -> Any:
-        return self._guess(spectrum * self.inverse)
+        return self._rows(spectrum * self.inverse)
 
     def _guess(self, spectrum: Any) -> Any:
-        return self.cross.gather(spectrum[:, None] * self.columns)
+        return self.cross.distinct(self._rows(spectrum))
 
     def _solution(self, spectrum: Any, z: Any) -> Any:
-        whole = self._residual(z)
+        whole = self._adjoint(self.cross.spread(z))
         whole += spectrum
         whole *= self.inverse
         return whole
 
     def _residual(self, rho: Any) -> Any:
-        spectra = self.cross.spread(rho)
+        return self._adjoint(self.cross.remaining(rho))
+
+    def _rows(self, spectrum: Any) -> Any:
+        """`R C x`; `spectrum` is spent."""
+        if len(self.columns) > 1:
+            return self.cross.gather(spectrum[:, None] * self.columns)
+        spectrum *= self.columns[0]
+        return self.cross.gather(spectrum[:, None])
+
+    def _adjoint(self, spectra: Any) -> Any:
+        """`C^H`; `spectra` are spent."""
         spectra *= self.adjoint
         return spectra[:, 0] if len(self.adjoint) == 1 else spectra.sum(1)
 

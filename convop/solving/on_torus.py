@@ -13,7 +13,7 @@ from .normal import Answer, Factor, Watch, array_norms, batch_norms
 from .torus import Torus
 
 FAR = 1e4  # a bound on the residual that exceeds the tolerance so many times is not worth sharpening
-NEAR = (0.3, 10.0)  # an estimated residual is computed where its ratio to the tolerance lies between these
+NEAR = (0.5, 3.0)  # an estimated residual is computed where its ratio to the tolerance lies between these
 MOSTLY = 1.1  # how much larger than a signal the torus may be for its norm to be taken for the signal's
 TIGHT = 1e-7  # tolerances below which the more expensive preconditioner pays
 

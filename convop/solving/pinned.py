@@ -97,13 +97,13 @@ class PinnedFactor(TorusFactor):
         return self.cross.gather((spectrum * self.inverse)[:, None])
 
     def _guess(self, spectrum: Any) -> Any:
-        return self.cross.gather((-spectrum * self.power)[:, None])
+        return self.cross.distinct(self.cross.gather((-spectrum * self.power)[:, None]))
 
     def _solution(self, spectrum: Any, z: Any) -> Any:
         return (spectrum - self.cross.spread(z)[:, 0]) * self.inverse
 
     def _residual(self, rho: Any) -> Any:
-        return self.cross.spread(rho)[:, 0] * self.power
+        return self.cross.remaining(rho)[:, 0] * self.power
 
 
 METHOD = Method(

@@ -181,7 +181,7 @@ class SameFactor(Factor):
 
         def residual(rho: Array) -> Array:
             """Of the normal equations of the cropped solution, from those of both systems on the cross."""
-            values = self.cross.spread(rho)
+            values = self.cross.remaining(rho)
             pinned = values[:, rows]
             data = values[:, :rows] + self._outside(pinned[:, None] * self.columns)
             return array_norms(crop(pinned * self.power - (data * self.columns.conj()).sum(1))) / size

@@ -13,6 +13,8 @@ from torch import Tensor
 from ....arguments import Shape
 from ....dtypes import Array
 from ....solving.arrays import Arrays
+from ....solving.dense_systems import Dense
+from ....solving.hermitian_toeplitz import Toeplitz
 from ..number_types import torch_dtype
 
 
@@ -53,16 +55,24 @@ class Tensors(Arrays):
         kind = torch.promote_types(a.dtype, b.dtype)
         return a.to(kind) @ b.to(kind)
 
+    def each_times(self, matrices: Tensor, vectors: Tensor) -> Tensor:
+        kind = torch.promote_types(matrices.dtype, vectors.dtype)
+        return (matrices.to(kind) @ vectors.to(kind)[..., None])[..., 0]
+
+    def complex_of(self, pairs: Tensor) -> Tensor:
+        return torch.view_as_complex(pairs.unflatten(-1, (-1, 2)))
+
+    def reals_of(self, values: Tensor) -> Tensor:
+        return torch.view_as_real(values.resolve_conj()).flatten(-2)
+
     def inverses(self, matrices: Tensor) -> Tensor:
         return torch.linalg.inv(matrices)
 
-    def toeplitz(self, columns: Tensor) -> Tensor:
-        columns = columns.movedim(0, -1)
+    def toeplitz(self, columns: Tensor) -> "Dense | OnHost":
+        if self.device.type == "cpu":
+            return OnHost(Toeplitz(columns.resolve_conj().numpy()))
         lags = torch.cat([columns[..., 1:].flip(-1).conj(), columns], -1)
-        return lags.unfold(-1, columns.shape[-1], 1).flip(-1)
-
-    def toeplitz_inverses(self, columns: Tensor) -> Tensor:
-        return self.inverses(self.toeplitz(columns))
+        return Dense(lags.unfold(-1, columns.shape[-1], 1).flip(-1), self)
 
     def cholesky(self, matrix: Tensor) -> Tensor | None:
         factor, failed = torch.linalg.cholesky_ex(matrix)
@@ -70,3 +80,16 @@ class Tensors(Arrays):
 
     def cholesky_solve(self, factor: Tensor, columns: Tensor) -> Tensor:
         return torch.cholesky_solve(columns, factor)
+
+
+@dataclass(frozen=True)
+class OnHost:
+    """Toeplitz systems of tensors in the host's memory, by compiled loops, which need no matrices."""
+
+    systems: Toeplitz
+
+    def solve(self, right: Tensor) -> Tensor:
+        return torch.from_numpy(self.systems.solve(right.resolve_conj().numpy()))
+
+    def multiply(self, vectors: Tensor) -> Tensor:
+        return torch.from_numpy(self.systems.multiply(vectors.resolve_conj().numpy()))
