@@ -12,6 +12,7 @@ from convop.solving.arrays import Arrays
 from convop.solving.cross import Cross
 from convop.solving.cross_parts import Corner
 from convop.solving.dense_systems import Dense
+from convop.solving.schwarz import Schwarz
 from convop.solving.slab import Slab
 from convop.solving.torus import Torus
 
@@ -164,8 +165,8 @@ def test_the_cross(sizes, real, count, kind, way, monkeypatch):
     np.testing.assert_allclose(got, case.arrays.host(case.gathered(image)), rtol=1e-9, atol=1e-9)
     right = case.gathered(signals)
     for exact in (True, False):
-        begin, first = cross.begin(right, exact)
-        fresh, second = cross.sweep(right - first, exact)
+        begin, first = Schwarz(cross).begin(right, exact)
+        fresh, second = Schwarz(cross).sweep(right - first, exact)
         for found, made in ((begin, first), (fresh, second)):
             want = case.arrays.host(cross.multiply(found))
             np.testing.assert_allclose(case.arrays.host(made), want, rtol=1e-8, atol=1e-8)
@@ -180,10 +181,10 @@ def test_strips_agree_on_what_they_share(sizes, real, count, kind):
     for strip in cross.strips:  # each with values of its own
         draw = array((2, *strip.slab.others, strip.thickness), "float64" if real else "complex128", strip.axis)
         parts.append(strip.spectrum(case.arrays.native(draw)))
-    agreed = cross._joined(cross._consistent(parts), parts[0])
+    agreed = cross.joined(cross.agreed(parts), parts[0])
     once = cross.gather(cross.spread(cross.distinct(agreed)))
     np.testing.assert_allclose(case.arrays.host(once), case.arrays.host(agreed), atol=1e-11)
-    for strip, before, after in zip(cross.strips, parts, cross._consistent(parts), strict=True):
+    for strip, before, after in zip(cross.strips, parts, cross.agreed(parts), strict=True):
         kept = [case.arrays.host(strip.signal(each)) * strip.own for each in (before, after)]
         np.testing.assert_allclose(kept[1], kept[0], atol=1e-11)
 
@@ -193,7 +194,7 @@ def test_what_remains_after_a_sweep_is_told_apart(sizes):
     """On strips after the first, where two of them meet, a sample counts once."""
     case = Example(sizes, True, 1, DOUBLE)
     right = case.gathered(case.draw(4))
-    _, image = case.cross.begin(right)
+    _, image = Schwarz(case.cross).begin(right)
     rest = right - image
     signals = DOUBLE.host(case.cross.torus.signal(case.cross.remaining(rest)))
     np.testing.assert_allclose(case.gathered(signals), rest, atol=1e-10)
@@ -206,9 +207,9 @@ def test_a_sweep_leaves_nothing_on_the_first_strip_and_solves_a_single_one():
         right = case.gathered(case.draw(4))
         first = case.cross.strips[0].place
         for exact in (True, False):
-            _, image = case.cross.begin(right, exact)
+            _, image = Schwarz(case.cross).begin(right, exact)
             np.testing.assert_allclose(image[:, first], right[:, first], rtol=1e-12)
-            _, image = case.cross.sweep(right - image, exact)
+            _, image = Schwarz(case.cross).sweep(right - image, exact)
             np.testing.assert_allclose(image[:, first], 0, atol=1e-11)
             assert len(case.cross.strips) == (2 if kept[0] == 5 else 1)
 
@@ -239,10 +240,10 @@ def test_a_corner_that_is_not_definite_is_none():
 def test_only_what_rounding_may_spoil_is_computed_twice():
     """Where a strip's own image would differ from the residual by less than the tolerance, it is taken for it."""
     symbol = np.ones((1, 1, 8, 6))
-    assert Cross(symbol, Torus((8, 10), True, DOUBLE), ((7, 9),))._loss < 1e-12
+    assert Cross(symbol, Torus((8, 10), True, DOUBLE), ((7, 9),)).loss < 1e-12
     symbol[..., 0] = 1e-8
-    assert Cross(symbol, Torus((8, 10), True, DOUBLE), ((7, 9),))._loss > 1e-9
-    assert Cross(definite_symbol((8, 10), True, 2)[..., :6], Torus((8, 10), True, DOUBLE), ((7, 9),) * 2)._loss > 1
+    assert Cross(symbol, Torus((8, 10), True, DOUBLE), ((7, 9),)).loss > 1e-9
+    assert Cross(definite_symbol((8, 10), True, 2)[..., :6], Torus((8, 10), True, DOUBLE), ((7, 9),) * 2).loss > 1
 
 
 @pytest.mark.parametrize("dense_ones", [False, True])

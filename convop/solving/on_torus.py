@@ -4,12 +4,14 @@ import abc
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 from ..arguments import Shape
 from .conjugate_gradients import Stop
 from .cross import Cross
 from .normal import Answer, Factor, Watch, array_norms, batch_norms
+from .schwarz import Schwarz
 from .torus import Torus
 
 FAR = 1e4  # a bound on the residual that exceeds the tolerance so many times is not worth sharpening
@@ -54,6 +56,10 @@ class TorusFactor(Factor):
     spatial: Shape  # of the signal, which stands at the origin of the torus
     gain: float  # the normal equations' residual is at most that of the cross times this
 
+    @cached_property
+    def _schwarz(self) -> Schwarz:
+        return Schwarz(self.cross)
+
     @abc.abstractmethod
     def _right(self, spectrum: Any) -> Any:
         """The right-hand side on the cross for a right-hand side of this spectrum."""
@@ -89,7 +95,7 @@ class TorusFactor(Factor):
 
         guess = None if start is None else self._guess(self._spectrum(start.reshape(f.shape)))
         stop = Stop(residual, tol, maxiter, None if watch is None else report)
-        found = self.cross.solve(self._right(spectrum), stop, guess, corner=tol < TIGHT)
+        found = self._schwarz.solve(self._right(spectrum), stop, guess, corner=tol < TIGHT)
         return Answer(self._signal(self._solution(spectrum, found.x)).reshape(shape), found.residuals, found.status)
 
     def _norms(self, spectra: Any) -> Any:

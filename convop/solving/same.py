@@ -27,6 +27,7 @@ from .krylov import KrylovFactor, KrylovState
 from .normal import Answer, Factor, Method, State, Watch, array_norms, batch_norms
 from .problem import Problem, as_plain, rows_of
 from .same_gmres import gmres
+from .schwarz import Schwarz
 from .torus import Torus
 
 STEPS = 40  # as many cost what hundreds of plain conjugate gradients do
@@ -190,8 +191,9 @@ class SameFactor(Factor):
             if watch is not None:
                 watch(step, lambda: solution(first + iterate()), float(sizes.max()))
 
-        first, explained = self.cross.begin(right)
-        found = gmres(self.cross.sweep, right - explained, residual, tol, steps, report)
+        schwarz = Schwarz(self.cross)
+        first, explained = schwarz.begin(right)
+        found = gmres(schwarz.sweep, right - explained, residual, tol, steps, report)
         return Answer(solution(first + found.x), tuple(float(each.max()) for each in found.residuals), found.status)
 
     def _outside(self, spectra: Array) -> Array:
