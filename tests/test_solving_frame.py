@@ -9,7 +9,7 @@ import pytest
 from solving_cases import Draws
 
 import convop
-from convop.solving import frame, pinned
+from convop.solving import cross, frame, pinned
 from convop.solving.normal import refined
 from convop.solving.problem import Problem
 
@@ -294,3 +294,35 @@ def test_conjugate_gradients_take_over_where_it_stalls():
     few = convop.solve(A, b, alpha=1e-4, tol=1e-11, maxiter=alone.iterations)
     assert few.status != "converged"
     assert few.iterations <= alone.iterations
+
+
+def test_kernels_longer_than_the_picture():
+    """What systems across the strips need grows with their thickness, so long kernels need no other method."""
+    rng = np.random.default_rng(5)
+    A = convop.Convolution(rng.standard_normal((70, 91)), (40 + 69, 33 + 90), mode="valid")
+    b = rng.standard_normal(A.out_shape)
+    s = convop.solve(A, b, alpha=0.1, tol=1e-9)
+    left = A.H(b) - A.H(A(s.x)) - 0.1 * s.x
+    assert (s.method, s.status) == ("frame", "converged")
+    assert np.linalg.norm(left) <= 1e-9 * np.linalg.norm(A.H(b))
+
+
+def test_what_systems_across_the_strips_need(monkeypatch):
+    """One row of systems is told by columns; those of stacked rows are matrices, of which there may be too many."""
+    monkeypatch.setattr(cross, "available_bytes", lambda: 2**30)
+    sizes, kept = (2448, 2448), (2048, 2048)
+    assert cross.too_large(sizes, (kept,), np.dtype(float)) is None
+    assert "would need 100.4 GB" in str(cross.too_large(sizes, (kept, kept), np.dtype(float)))
+    monkeypatch.setattr(cross, "available_bytes", lambda: 2**20)
+    assert cross.too_large((9, 9), ((7, 7), (7, 7)), np.dtype(float)) is None
+
+
+def test_single_precision_stops_where_rounding_is_all_that_is_left():
+    """Strips that share samples have them rounded apart, and what they disagree on cannot be solved for."""
+    shape = (40, 44)
+    A = convop.Convolution(convop.psf.gaussian(7, 1).astype("f"), (shape[0] + 6, shape[1] + 6), mode="valid")
+    b = A(np.random.default_rng(1).random(A.in_shape).astype("f"))
+    s = convop.solve(A, b, alpha=1e-5, tol=1e-14, regularizer="gradient", method="frame")
+    assert s.status == "stalled"
+    assert s.iterations < 60
+    assert s.residual_norms[-1] < 1e-6
