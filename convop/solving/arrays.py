@@ -78,10 +78,11 @@ class Arrays:
         """The product of two matrices, or of stacks of them, one of which is thin."""
         from ..apply import threads
 
-        lead = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
-        work = 2 * math.prod(lead) * a.shape[-2] * a.shape[-1] * b.shape[-1]  # BLAS is twice as fast as our loops
+        many = max(math.prod(a.shape[:-2]), math.prod(b.shape[:-2]))
+        work = 2 * many * a.shape[-2] * a.shape[-1] * b.shape[-1]  # BLAS is twice as fast as our loops
         if work <= threads.WORTH_SHARING:
             return a @ b
+        lead = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
         whole = np.empty((*lead, a.shape[-2], b.shape[-1]), np.result_type(a, b))
 
         def rows(start: int, stop: int) -> None:

@@ -108,7 +108,10 @@ class Strip:
     @cached_property
     def own(self) -> Array:
         """Which samples no strip before it has, `(*others, thickness)`."""
-        return ~np.logical_or.reduce([self._in(strip) for strip in self.before], initial=np.zeros((), bool))
+        own = np.ones(self.coordinates[0].shape, bool)
+        for strip in self.before:
+            own &= ~self._in(strip)
+        return own
 
     def _in(self, strip: "Strip") -> Array:
         """Which samples another strip has as well."""

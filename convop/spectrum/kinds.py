@@ -96,12 +96,13 @@ def _kinds(leaf: Operator, ndim: int, similar: bool) -> list[tuple[str, ...]]:
 def _(leaf: Convolution, ndim: int, similar: bool) -> list[tuple[str, ...]]:
     if leaf.geometry.ndim != ndim:
         raise NoClosedForm(f"{leaf!r} mixes an axis that is channels elsewhere")
-    lines = [Line.of(leaf, axis) for axis in range(ndim)]
-    kinds = [line.similar_kinds if similar else line.kinds for line in lines]
-    for axis, (line, each) in enumerate(zip(lines, kinds, strict=True)):
-        if not each:
+    found = []
+    for axis in range(ndim):
+        line = Line.of(leaf, axis)
+        found.append(line.similar_kinds if similar else line.kinds)
+        if not found[axis]:
             raise NoClosedForm(line.why_not(axis))
-    return kinds
+    return found
 
 
 @_kinds.register
