@@ -78,7 +78,7 @@ class Cross:
 
     def between_layers(self, axis: int, lags: Array) -> Any:
         """The response at these lags along one axis, at the frequencies of the others: `(Q, Q, *half, lags)`."""
-        pairs = self._prepared.reshape((-1, 1, *self._prepared.shape[2:])) * complex(1)
+        pairs = self._prepared.reshape((-1, 1, *self._prepared.shape[2:]))
         found = Slab(self.torus, axis, [lags], exact=True).drop(pairs)
         return found.reshape((len(self.kept), len(self.kept), *found.shape[1:]))
 

@@ -24,7 +24,7 @@ TIGHT = 1e-7  # tolerances below which the more expensive preconditioner pays
 class _Residual:
     """The residual of the normal equations for one on the cross, relative to the right-hand side.
 
-    Computing it takes about as long as a step. Its ratio to the norm on the cross changes little from step to step, so
+    Computing it takes a good part of a step. Its ratio to the norm on the cross changes little from step to step, so
     it is computed once, estimated, and computed again where the estimate does not say clearly whether it has come down
     to the tolerance.
     """

@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -33,10 +33,7 @@ class Schwarz:
         residual = right if start is None else right - self.cross.multiply(start)
         begin, explained = self.begin(residual, exact)
         begin, residual = begin if start is None else start + begin, residual - explained
-
-        def sweep(r: Any) -> tuple[Any, Any]:
-            return self.sweep(r, exact)
-
+        sweep = partial(self.sweep, exact=exact)
         if not corner or stop.maxiter <= EASY_STEPS or self._near_corner is None:
             return conjugate_gradients(sweep, residual, begin, stop, self.arrays)
         easy = replace(stop, maxiter=EASY_STEPS)
@@ -51,10 +48,7 @@ class Schwarz:
             maxiter=stop.maxiter - count,
             watch=None if watch is None else lambda step, z, worst: watch(count + step, z, worst),
         )
-
-        def sweep(r: Any) -> tuple[Any, Any]:
-            return self.sweep(r, exact, self._corner)
-
+        sweep = partial(self.sweep, exact=exact, corner=self._corner)
         residual = right - self.cross.multiply(found.x)
         more = conjugate_gradients(sweep, residual, found.x, later, self.arrays)
         return replace(more, residuals=(*found.residuals[:-1], *more.residuals))
@@ -81,13 +75,14 @@ class Schwarz:
         rest = [strip.load(residual) for strip in self.strips]
         rest = self.cross.agreed(rest) if exact else rest
         found: list[Any] = [0] * len(rest)
-        *there, last = range(len(rest))
-        for at in [*there[1:], last] if corner or there else []:
+        back = range(len(rest))
+        for at in back[1:]:
             rest, found = self._step(at, rest, found, exact)
         if corner is not None:
             rest, found = self._corner_step(corner, rest, found)
-            there.append(last)
-        for at in reversed(there or [last]):
+        elif len(back) > 1:
+            back = back[:-1]  # the last strip has just been solved
+        for at in reversed(back):
             rest, found = self._step(at, rest, found, exact)
         return self.cross.joined(found, residual), residual - self.cross.joined(rest, residual)
 

@@ -56,8 +56,7 @@ class Tensors(Arrays):
         return a.to(kind) @ b.to(kind)
 
     def each_times(self, matrices: Tensor, vectors: Tensor) -> Tensor:
-        kind = torch.promote_types(matrices.dtype, vectors.dtype)
-        return (matrices.to(kind) @ vectors.to(kind)[..., None])[..., 0]
+        return self.product(matrices, vectors[..., None])[..., 0]
 
     def complex_of(self, pairs: Tensor) -> Tensor:
         return torch.view_as_complex(pairs.unflatten(-1, (-1, 2)))
