@@ -83,3 +83,16 @@ def test_nothing_of_the_size_of_the_matrices_is_kept():
     kept = sum(each.nbytes for each in (systems.columns, *systems._predictors))
     assert kept < 3 * right.nbytes + 100
     assert hermitian_toeplitz.TOGETHER > 1
+
+
+@pytest.mark.parametrize("size", [1, 3, 14, 31])
+def test_may_solve_in_single_precision_from_predictors_in_double(size):
+    columns, right = columns_of(RNG.random((40, 64)) + 0.1, size), complex_draw(2, 40, size).astype(np.complex64)
+    narrow, wide = Toeplitz(columns, np.dtype(np.float32)), Toeplitz(columns)
+    for few, many in zip(narrow._predictors, wide._predictors, strict=True):
+        assert few.dtype.itemsize == many.dtype.itemsize / 2
+        np.testing.assert_allclose(few, many, rtol=1e-6)
+    for name in ("solve", "multiply"):
+        found, want = (getattr(systems, name)(right) for systems in (narrow, wide))
+        assert found.dtype == np.complex64
+        assert np.linalg.norm(found - want) < 3e-6 * np.linalg.norm(want)

@@ -254,7 +254,9 @@ def test_many_small_systems(size, dtype, kind, dense_ones):
     arrays, columns, right = arrays_of(kind), array((3, size), dtype, 1), array((2, 3, size), dtype, 2)
     columns[:, 0] = 2 * size + abs(columns[:, 0])
     matrices = np.stack([scipy.linalg.toeplitz(column) for column in columns])
-    systems = Dense(arrays.native(matrices), arrays) if dense_ones else arrays.toeplitz(arrays.native(columns))
+    systems = (
+        Dense(arrays.native(matrices), arrays) if dense_ones else arrays.toeplitz(arrays.native(columns), careful=True)
+    )
     found = systems.solve(arrays.native(right))
     want = np.stack([np.linalg.solve(matrix, right[:, k].T).T for k, matrix in enumerate(matrices)], 1)
     np.testing.assert_allclose(arrays.host(found), want, rtol=1e-10, atol=1e-12)

@@ -28,6 +28,7 @@ from .normal import Method, State
 from .problem import Problem, rows_of
 from .table import choose
 from .task import Found, Task
+from .torus import power
 
 BUFFER = 10  # samples between the ends of the array on the torus: the wider, the less free differences pull at the ends
 
@@ -120,10 +121,11 @@ class WrappedState(State):
         self.frame = FrameState(problem)
         self.blurs, penalties = self.frame.symbols[: len(self.frame.blurs)], self.frame.symbols[len(self.frame.blurs) :]
         self.kept = tuple(rows.geometry.out_spatial for rows in self.frame.blurs)
-        self.penalty: Any = sum((s.conj() * s).real for s in penalties)
+        self.powers, self.penalty = [power(s) for s in self.blurs], sum(map(power, penalties))
 
     def at(self, alpha: float) -> FrameFactor:
-        return FrameFactor(self.frame.torus, self.frame.spatial, self.blurs, self.kept, alpha * self.penalty)
+        torus, rest = self.frame.torus, alpha * self.penalty
+        return FrameFactor(torus, self.frame.spatial, self.blurs, self.powers, self.kept, rest)
 
 
 WRAPPED = Method("frame", METHOD.reason, METHOD.obstacle, WrappedState)

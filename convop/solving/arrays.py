@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ..apply.transforms import transform_workers
 from ..arguments import Shape
 from ..dtypes import Array, DType
-from .hermitian_toeplitz import Toeplitz
+from .hermitian_toeplitz import DOUBLE, Toeplitz
 
 
 @dataclass(frozen=True)
@@ -109,9 +109,12 @@ class Arrays:
         with self.calm():
             return np.linalg.inv(matrices)
 
-    def toeplitz(self, columns: Any) -> Any:
-        """Positive definite Toeplitz systems `(*many, t, t)` with these first columns `(*many, t)`."""
-        return Toeplitz(columns)
+    def toeplitz(self, columns: Any, careful: bool) -> Any:
+        """Positive definite Toeplitz systems `(*many, t, t)` with these first columns `(*many, t)`.
+
+        `careful` ones are solved in double precision.
+        """
+        return Toeplitz(columns, DOUBLE if careful else self.precision)
 
     def cholesky(self, matrix: Any) -> Any:
         """The lower Cholesky factor of a Hermitian matrix; None if it is not positive definite."""

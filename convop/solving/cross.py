@@ -37,11 +37,9 @@ def too_large(sizes: Shape, kept: tuple[Shape, ...], dtype: DType) -> str | None
     return f"its kernel is so long that the cross outside the array would need {human(needed)}"
 
 
-def _condition(symbol: Any) -> float:
-    """The ratio of the largest to the least eigenvalue, as far as it is known at once."""
-    if symbol.shape[0] > 1:
-        return math.inf
-    sizes = abs(symbol)
+def condition(eigenvalues: Any) -> float:
+    """The ratio of the largest modulus to the least."""
+    sizes = abs(eigenvalues)
     least = float(sizes.min())
     return float(sizes.max()) / least if least > 0 else math.inf
 
@@ -63,7 +61,8 @@ class Cross:
     def __init__(self, symbol: Any, torus: Torus, kept: tuple[Shape, ...]) -> None:
         self.torus, self.kept, self.arrays = torus, kept, torus.arrays
         self._prepared = symbol
-        self.loss = self.arrays.epsilon * _condition(symbol)  # how much of a solution rounding may take
+        known = condition(symbol) if len(kept) == 1 else math.inf
+        self.loss = self.arrays.epsilon * known**2  # of a solution, and again of what that makes on the other strips
         self.symbol = self.arrays.working(symbol)
         self.strips: list[Strip] = []
         with self.arrays.calm():

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from .cross import Cross
 
 
+SOUND = 1.0  # loss by rounding up to which systems across a strip may be solved in the precision at hand
+
+
 class Strip:
     """The samples outside the crop along one axis, whatever their place on the others; solved exactly.
 
@@ -57,7 +60,7 @@ class Strip:
         lags = np.arange(0 if alone else -thick, thick + 1) % self.cross.torus.sizes[self.axis]
         across = self.cross.between_layers(self.axis, lags)
         if alone:
-            return self.arrays.toeplitz(across[0, 0])
+            return self.arrays.toeplitz(across[0, 0], careful=self.cross.loss > SOUND)
         rows, columns = self.component[:, None], self.component[None, :]
         lag = self.layer[:, None] - self.layer[None, :] + thick
         across = self.arrays.xp.moveaxis(across, -1, 2)

@@ -78,7 +78,8 @@ def solve(
         "pinned", "separable", "same", "levinson", "taps" and "krylov", which always can.
     tol : float
         When to stop: the relative residual of the normal equations; with "tv", "l1" and `nonneg` the duality gap
-        relative to the objective; with "poisson" the relative change in a step.
+        relative to the objective; with "poisson" the relative change in a step. From 1e-6 on some problems in double
+        precision are solved in single, and only the residual is computed in double; `reason` says so.
     maxiter : int, optional
         Steps at most, 5000 by default.
     x0 : array_like, optional

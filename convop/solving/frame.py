@@ -11,7 +11,8 @@ where `K` lives on the thin cross outside the frame. Other rows, those of furthe
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -27,8 +28,9 @@ from .arrays import Arrays
 from .cross import Cross, too_large
 from .normal import Method, State
 from .on_torus import TorusFactor
+from .precision import AsNeeded
 from .problem import Problem, as_plain, rows_of
-from .torus import Torus
+from .torus import Torus, power
 
 
 @dataclass(frozen=True)
@@ -93,8 +95,8 @@ def obstacle(problem: Problem, alpha: float) -> str | None:
 
 def determined(symbols: list[Any]) -> bool:
     """Whether rows of these spectra see every frequency."""
-    power: Any = sum((s.conj() * s).real for s in symbols)
-    return bool(power.min() > np.finfo(power.dtype).eps * power.max())
+    seen: Any = sum(map(power, symbols))
+    return bool(seen.min() > np.finfo(seen.dtype).eps * seen.max())
 
 
 class FrameState(State):
@@ -118,11 +120,27 @@ class FrameState(State):
             for n, own in zip(self.spatial, fixed, strict=True)
         )
 
-    def at(self, alpha: float) -> "FrameFactor":
+    def at(self, alpha: float) -> AsNeeded:
         blurs, root = len(self.blurs), math.sqrt(alpha)
         rows = [*self.symbols[:blurs], *(root * s for s in self.symbols[blurs:])]
         kept = tuple(each.geometry.out_spatial for each in (*self.blurs, *self.penalties))
-        return FrameFactor(self.torus, self.spatial, rows, kept, 0.0 if self.penalties else alpha)
+        powers = [*self._powers[:blurs], *(alpha * p for p in self._powers[blurs:])]
+        rest, condition = (0.0, math.inf) if self.penalties else (alpha, 1 + self._largest / alpha)
+
+        def factor(arrays: Arrays) -> FrameFactor:
+            return FrameFactor(replace(self.torus, arrays=arrays), self.spatial, rows, powers, kept, rest)
+
+        return AsNeeded(factor, self.torus.arrays, condition)
+
+    @cached_property
+    def _powers(self) -> list[Any]:
+        return [power(s) for s in self.symbols]
+
+    @cached_property
+    def _largest(self) -> float:
+        """A bound on the largest eigenvalue of `A^H A`, that of the circulants."""
+        seen: Any = sum(self._powers)
+        return float(seen.max())
 
 
 def _inside(operator: Operator) -> Rows:
@@ -142,15 +160,18 @@ class FrameFactor(TorusFactor):
         Sizes of the signal, which stands at the origin.
     rows : list of arrays
         Spectra of the rows that are missing outside of `kept`.
+    powers : list of arrays
+        The squares of their moduli.
     kept : tuple of shapes
     rest : float or array
         What stands in `P` beside these rows, and is whole.
     """
 
-    def __init__(self, torus: Torus, spatial: Shape, rows: list[Any], kept: tuple[Shape, ...], rest: Any) -> None:
+    def __init__(
+        self, torus: Torus, spatial: Shape, rows: list[Any], powers: list[Any], kept: tuple[Shape, ...], rest: Any
+    ) -> None:
         self.torus, self.spatial = torus, spatial
         arrays, xp = torus.arrays, torus.arrays.xp
-        powers = [(s.conj() * s).real for s in rows]
         seen: Any = sum(powers)
         whole = seen + rest
         columns = arrays.working(xp.stack(rows))

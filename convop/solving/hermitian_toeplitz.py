@@ -16,25 +16,30 @@ from functools import cached_property
 
 import numpy as np
 
-from ..dtypes import Array
+from ..dtypes import Array, DType
 
+DOUBLE = np.dtype(np.float64)
 TOGETHER = 32  # systems side by side, so that their numbers stay in the first cache
 
 
 class Toeplitz:
-    """Positive definite matrices with these first columns `(*many, t)`; computed in double precision."""
+    """Positive definite matrices with these first columns `(*many, t)`.
 
-    def __init__(self, columns: Array) -> None:
-        self.real = not np.iscomplexobj(columns)
-        self.columns = np.ascontiguousarray(columns.reshape(-1, columns.shape[-1]), complex)
+    Predictors are found in double precision; products and solutions are computed in `precision`, a real type.
+    """
+
+    def __init__(self, columns: Array, precision: DType = DOUBLE) -> None:
+        self.real, self.precision = not np.iscomplexobj(columns), precision
+        self._given = np.ascontiguousarray(columns.reshape(-1, columns.shape[-1]), complex)
+        self.columns = self._given.astype(np.result_type(precision, np.complex64), copy=False)
 
     @cached_property
     def _predictors(self) -> tuple[Array, Array]:
         """Of each matrix the predictor, which begins with 1, and its error."""
-        found = np.empty_like(self.columns)
+        found = np.empty_like(self._given)
         errors = np.empty(len(found))
-        self._shared(_predict, 1, self.columns, found, errors)
-        return found, errors
+        self._shared(_predict, 1, self._given, found, errors)
+        return found.astype(self.columns.dtype, copy=False), errors.astype(self.precision, copy=False)
 
     def solve(self, right: Array) -> Array:
         """The solutions for right-hand sides `(batch, *many, t)`."""
@@ -45,7 +50,7 @@ class Toeplitz:
         return self._mapped(_multiply, vectors, self.columns)
 
     def _mapped(self, kernel: Callable[..., None], vectors: Array, *matrices: Array) -> Array:
-        wide = np.ascontiguousarray(vectors.reshape(len(vectors), *self.columns.shape), complex)
+        wide = np.ascontiguousarray(vectors.reshape(len(vectors), *self.columns.shape), self.columns.dtype)
         found = np.empty_like(wide)
         self._shared(kernel, 2 * len(wide), *matrices, wide, found)
         found = np.real(found) if self.real and not np.iscomplexobj(vectors) else found
@@ -102,9 +107,7 @@ def _predict(columns, predictors, errors, together, start, stop):
 def _solve(predictors, errors, right, found, together, start, stop):
     """L(a) L(a)^H r - L(b) L(b)^H r, over the error, with b[m] = conj(a[size - m])."""
     size, together = right.shape[2], min(together, stop - start)
-    shape = (size, together)
-    a_re, a_im, r_re, r_im = np.zeros(shape), np.zeros(shape), np.zeros(shape), np.zeros(shape)
-    p_re, p_im, q_re, q_im = np.zeros(shape), np.zeros(shape), np.zeros(shape), np.zeros(shape)
+    a_re, a_im, r_re, r_im, p_re, p_im, q_re, q_im = np.zeros((8, size, together), errors.dtype)
     for first in range(start, stop, together):
         width = min(together, stop - first)
         for k in range(width):
@@ -140,9 +143,7 @@ def _solve(predictors, errors, right, found, together, start, stop):
 def _multiply(columns, vectors, found, together, start, stop):
     """T v, where T[i, j] = c[i - j], and conj(c[j - i]) above the diagonal."""
     size, together = vectors.shape[2], min(together, stop - start)
-    shape = (size, together)
-    c_re, c_im, v_re, v_im = np.zeros(shape), np.zeros(shape), np.zeros(shape), np.zeros(shape)
-    y_re, y_im = np.zeros(shape), np.zeros(shape)
+    c_re, c_im, v_re, v_im, y_re, y_im = np.zeros((6, size, together), columns.real.dtype)
     for first in range(start, stop, together):
         width = min(together, stop - first)
         for k in range(width):

@@ -7,6 +7,7 @@ are pinned to zero outside. The normal equations are a principal submatrix of th
 ``x = E^H P^-1 (f - R^H mu)``,  ``(R P^-1 R^H) mu = R P^-1 f``.
 """
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,11 +16,12 @@ from ..apply.transforms import fast_length
 from ..arguments import Shape
 from ..operator import Operator
 from .arrays import Arrays
-from .cross import Cross, too_large
+from .cross import Cross, condition, too_large
 from .normal import Method, State
 from .on_torus import TorusFactor
+from .precision import AsNeeded
 from .problem import Problem, as_plain, rows_of
-from .torus import Torus
+from .torus import Torus, power
 
 
 def shortfall(operator: Operator) -> str | None:
@@ -62,11 +64,15 @@ class PinnedState(State):
         self.penalty_power: Any = sum(map(self._power, penalties)) if penalties else 1.0
 
     def _power(self, row: Operator) -> Any:
-        symbol = self.torus.symbol(_geometry(row), row.weight)  # pyright: ignore[reportAttributeAccessIssue]
-        return (symbol.conj() * symbol).real
+        return power(self.torus.symbol(_geometry(row), row.weight))  # pyright: ignore[reportAttributeAccessIssue]
 
-    def at(self, alpha: float) -> "PinnedFactor":
-        return PinnedFactor(self, alpha)
+    def at(self, alpha: float) -> AsNeeded:
+        whole: Any = self.blur_power + alpha * self.penalty_power
+
+        def factor(arrays: Arrays) -> PinnedFactor:
+            return PinnedFactor(replace(self.torus, arrays=arrays), self.spatial, whole)
+
+        return AsNeeded(factor, self.torus.arrays, condition(whole))
 
 
 def _geometry(row: Operator) -> Any:
@@ -86,12 +92,11 @@ def _sizes(geometries: list[Any]) -> Shape:
 class PinnedFactor(TorusFactor):
     """One `alpha`: the diagonal `P`, and its inverse on the cross."""
 
-    def __init__(self, state: PinnedState, alpha: float) -> None:
-        self.torus, self.spatial = state.torus, state.spatial
-        power: Any = state.blur_power + alpha * state.penalty_power
-        self.inverse, self.power = map(self.torus.arrays.working, (1 / power, power))
-        self.cross = Cross((1 / power)[None, None], self.torus, (state.spatial,))
-        self.gain = float(power.max())
+    def __init__(self, torus: Torus, spatial: Shape, whole: Any) -> None:
+        self.torus, self.spatial = torus, spatial
+        self.inverse, self.power = map(torus.arrays.working, (1 / whole, whole))
+        self.cross = Cross((1 / whole)[None, None], torus, (spatial,))
+        self.gain = float(whole.max())
 
     def _right(self, spectrum: Any) -> Any:
         return self.cross.gather((spectrum * self.inverse)[:, None])

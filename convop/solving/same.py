@@ -28,7 +28,7 @@ from .normal import Answer, Factor, Method, State, Watch, array_norms, batch_nor
 from .problem import Problem, as_plain, rows_of
 from .same_gmres import gmres
 from .schwarz import Schwarz
-from .torus import Torus
+from .torus import Torus, power
 
 STEPS = 40  # as many cost what hundreds of plain conjugate gradients do
 
@@ -104,7 +104,7 @@ class SameFactor(Factor):
     def __init__(self, state: SameState, alpha: float) -> None:
         self.state, self.alpha, self.torus = state, alpha, state.torus
         self.fallback: KrylovFactor | None = None
-        powers = [(s.conj() * s).real for s in state.symbols]
+        powers = [power(s) for s in state.symbols]
         whole: Any = sum(powers) + alpha
         working = self.torus.arrays.working
         self.columns = working(np.stack(state.symbols))

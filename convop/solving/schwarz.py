@@ -12,7 +12,7 @@ from .conjugate_gradients import Iterations, Stop, conjugate_gradients
 from .cross import Cross
 from .cross_parts import Corner
 
-CAREFUL = 1e-2  # how much smaller than the tolerance the loss by rounding is to be where nothing is done about it
+CAREFUL = 2e3  # how many times the tolerance a loss by rounding may be where nothing is done about it; measured
 EASY_STEPS = 5  # that are tried before the corner is factored
 # How far a corner reaches past where two strips meet, in thicknesses of the strips: as far as is affordable.
 CORNER_SHARES = (4.0, 3.0, 2.0, 1.5, 1.0, 0.75, 0.5, 0.35, 0.25)

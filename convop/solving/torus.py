@@ -12,6 +12,11 @@ from ..geometry import Geometry
 from .arrays import Arrays
 
 
+def power(symbol: Any) -> Any:
+    """The square of the modulus at each frequency."""
+    return (symbol.conj() * symbol).real
+
+
 @dataclass(frozen=True)
 class Torus:
     """Transforms over the last axes of arrays; real ones have the half spectrum."""

@@ -14,7 +14,7 @@ from ....arguments import Shape
 from ....dtypes import Array
 from ....solving.arrays import Arrays
 from ....solving.dense_systems import Dense
-from ....solving.hermitian_toeplitz import Toeplitz
+from ....solving.hermitian_toeplitz import DOUBLE, Toeplitz
 from ..number_types import torch_dtype
 
 
@@ -67,9 +67,9 @@ class Tensors(Arrays):
     def inverses(self, matrices: Tensor) -> Tensor:
         return torch.linalg.inv(matrices)
 
-    def toeplitz(self, columns: Tensor) -> "Dense | OnHost":
+    def toeplitz(self, columns: Tensor, careful: bool) -> "Dense | OnHost":
         if self.device.type == "cpu":
-            return OnHost(Toeplitz(columns.resolve_conj().numpy()))
+            return OnHost(Toeplitz(columns.resolve_conj().numpy(), DOUBLE if careful else self.precision))
         lags = torch.cat([columns[..., 1:].flip(-1).conj(), columns], -1)
         return Dense(lags.unfold(-1, columns.shape[-1], 1).flip(-1), self)
 
