@@ -10,9 +10,8 @@ from cases import array
 from convop.solving import slab
 from convop.solving.arrays import Arrays
 from convop.solving.cross import Cross
-from convop.solving.cross_parts import Corner
 from convop.solving.dense_systems import Dense
-from convop.solving.schwarz import Schwarz
+from convop.solving.schwarz import LEAST, SWEEPS, Schwarz, chebyshev_weights
 from convop.solving.slab import Slab
 from convop.solving.torus import Torus
 
@@ -214,27 +213,35 @@ def test_a_sweep_leaves_nothing_on_the_first_strip_and_solves_a_single_one():
             assert len(case.cross.strips) == (2 if kept[0] == 5 else 1)
 
 
-def test_the_corner_is_solved_exactly():
-    case = Example((9, 11), True, 1, DOUBLE)
-    cross = case.cross
-    chosen = [np.arange(6), np.flatnonzero(cross.strips[1].own)[:5]]
-    corner = Corner.of(cross, chosen)
+def test_chebyshev_weights_are_the_best_for_an_interval():
+    """Of all polynomials that are 1 at 0, theirs is least on the interval: it alternates (T. J. Rivlin, 1974)."""
+    for count, least in ((1, 0.2), (2, 0.1), (3, 1 / 30)):
+        at = np.linspace(least, 1, 2001)
+        left = np.prod([1 - weight * at for weight in chebyshev_weights(count, least)], axis=0)
+        middle = (1 + least) / (1 - least)
+        np.testing.assert_allclose(abs(left).max(), 1 / np.cosh(count * np.arccosh(middle)), rtol=1e-5)
+        assert (np.diff(left > 0)).sum() == count
+
+
+@pytest.mark.parametrize(("sizes", "real"), [((7, 10), True), ((6, 9), False), ((5, 4, 6), True)])
+def test_several_sweeps_are_the_polynomial_of_one(sizes, real):
+    """Where there is no residual on the first strip a sweep is linear; several are its polynomial, and definite."""
+    case = Example(sizes, real, 1, DOUBLE)
+    schwarz = Schwarz(case.cross)
     right = case.gathered(case.draw(4))
-    parts = [strip.load(right) for strip in cross.strips]
-    found = corner.solve(parts)
-    z = np.concatenate([strip.stored(each) for strip, each in zip(cross.strips, found, strict=True)], 1)
-    rest = right - cross.multiply(z)
-    for strip, at in zip(cross.strips, chosen, strict=True):
-        left = strip.signal(strip.load(rest)).reshape(2, -1)
-        np.testing.assert_allclose(left[:, at], 0, atol=1e-11)
-        shares = strip.signal(found[strip.axis]).reshape(2, -1)
-        assert abs(np.delete(shares, at, 1)).max() < 1e-12
-
-
-def test_a_corner_that_is_not_definite_is_none():
-    case = Example((9, 11), True, 1, DOUBLE)
-    case.cross.response[:] = -case.cross.response
-    assert Corner.of(case.cross, [np.arange(3), np.arange(0)]) is None
+    _, image = schwarz.begin(right)
+    residual = right - image
+    left = residual
+    for weight in chebyshev_weights(SWEEPS, LEAST):
+        left = left - weight * schwarz.sweep(left)[1]
+    z, image = schwarz.sweeps(residual)
+    np.testing.assert_allclose(residual - image, left, atol=1e-10)
+    np.testing.assert_allclose(case.cross.multiply(z), image, rtol=1e-8, atol=1e-8)
+    other = case.gathered(case.draw(5))
+    other = other - schwarz.begin(other)[1]
+    both = [[np.vdot(b, schwarz.sweeps(a)[0]) for a in (residual, other)] for b in (residual, other)]
+    np.testing.assert_allclose(both, np.conj(both).T, rtol=1e-8, atol=1e-10)
+    assert (np.linalg.eigvalsh(both) > 0).all()
 
 
 def test_only_what_rounding_may_spoil_is_computed_twice():

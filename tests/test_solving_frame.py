@@ -197,7 +197,7 @@ def test_says_what_keeps_it_from_serving(A, said):
         convop.solve(A, np.ones(A.out_shape), alpha=1.0, method="frame")
 
 
-# How many steps: regressions of what the strips and the corner are for.
+# How many steps: regressions of what the strips and several sweeps are for.
 
 KERNELS = {
     "gaussian 9": convop.psf.gaussian(9, 1.5),
@@ -276,22 +276,22 @@ def test_what_neither_data_nor_penalty_sees(kernel, penalty):
 
 def test_conjugate_gradients_take_over_where_it_stalls():
     """Frames that are mostly cross: little of the scene is inside all of them, and nothing there is thin."""
-    rng, steps = np.random.default_rng(3), []
+    rng, steps = np.random.default_rng(10), []
     A = convop.vstack([convop.Convolution(rng.standard_normal((3, 3, 2)), (4, 6, 5), mode="valid") for _ in range(2)])
     b = rng.standard_normal((2, *A.out_shape))
-    alone = convop.solve(A, b, alpha=1e-4, tol=1e-11, method="frame")
+    alone = convop.solve(A, b, alpha=1e-6, tol=1e-11, method="frame")
     assert alone.status == "stalled"
-    s = convop.solve(A, b, alpha=1e-4, tol=1e-11, callback=lambda info: steps.append(info.iteration))
+    s = convop.solve(A, b, alpha=1e-6, tol=1e-11, callback=lambda info: steps.append(info.iteration))
     assert (s.status, s.method) == ("converged", "frame")
     assert f"it stalled after {alone.iterations} steps, and conjugate gradients took over" in s.reason
     assert alone.iterations < s.iterations == len(s.residual_norms) - 1
     assert steps == sorted(steps)
     matrix = A.toarray()
-    normal = matrix.T @ matrix + 1e-4 * np.eye(matrix.shape[1])
+    normal = matrix.T @ matrix + 1e-6 * np.eye(matrix.shape[1])
     f = matrix.T @ b.reshape(2, -1).T
     left = np.linalg.norm(normal @ s.x.reshape(2, -1).T - f, axis=0) / np.linalg.norm(f, axis=0)
     assert left.max() <= 1.1e-11
-    few = convop.solve(A, b, alpha=1e-4, tol=1e-11, maxiter=alone.iterations)
+    few = convop.solve(A, b, alpha=1e-6, tol=1e-11, maxiter=alone.iterations)
     assert few.status != "converged"
     assert few.iterations <= alone.iterations
 

@@ -115,16 +115,3 @@ class Arrays:
         `careful` ones are solved in double precision.
         """
         return Toeplitz(columns, DOUBLE if careful else self.precision)
-
-    def cholesky(self, matrix: Any) -> Any:
-        """The lower Cholesky factor of a Hermitian matrix; None if it is not positive definite."""
-        try:
-            return np.linalg.cholesky(matrix)
-        except np.linalg.LinAlgError:
-            return None
-
-    def cholesky_solve(self, factor: Any, columns: Any) -> Any:
-        """The solutions of `factor factor^H x = columns`."""
-        from scipy.linalg import cho_solve
-
-        return cho_solve((factor, True), columns, check_finite=False)

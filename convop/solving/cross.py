@@ -11,14 +11,13 @@ of the other, and between the two stand the products with `S`.
 """
 
 import math
-from functools import cached_property
 from typing import Any
 
 from ..arguments import Shape
 from ..dtypes import Array, DType
 from ..memory import available_bytes, human
-from .cross_parts import Strip
 from .slab import Slab
+from .strip import Strip
 from .torus import Torus
 
 NEVER_LARGE = 2**26  # bytes for which nobody is asked how much memory is free, which takes as long as a small transform
@@ -69,11 +68,6 @@ class Cross:
             for axis in range(len(torus.sizes)):
                 if any(torus.sizes[axis] > shape[axis] for shape in kept):
                     self.strips.append(Strip(self, axis, self.strips[:]))
-
-    @cached_property
-    def response(self) -> Any:
-        """`S` between two samples by their distance, `(Q, Q, *lags)`."""
-        return self.torus.signal(self._prepared)
 
     def between_layers(self, axis: int, lags: Array) -> Any:
         """The response at these lags along one axis, at the frequencies of the others: `(Q, Q, *half, lags)`."""

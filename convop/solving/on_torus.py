@@ -17,7 +17,6 @@ from .torus import Torus
 FAR = 1e4  # a bound on the residual that exceeds the tolerance so many times is not worth sharpening
 NEAR = (0.5, 3.0)  # an estimated residual is computed where its ratio to the tolerance lies between these
 MOSTLY = 1.1  # how much larger than a signal the torus may be for its norm to be taken for the signal's
-TIGHT = 1e-7  # tolerances below which the more expensive preconditioner pays
 
 
 @dataclass
@@ -95,7 +94,7 @@ class TorusFactor(Factor):
 
         guess = None if start is None else self._guess(self._spectrum(start.reshape(f.shape)))
         stop = Stop(residual, tol, maxiter, None if watch is None else report)
-        found = self._schwarz.solve(self._right(spectrum), stop, guess, corner=tol < TIGHT)
+        found = self._schwarz.solve(self._right(spectrum), stop, guess)
         return Answer(self._signal(self._solution(spectrum, found.x)).reshape(shape), found.residuals, found.status)
 
     def _norms(self, spectra: Any) -> Any:

@@ -73,13 +73,6 @@ class Tensors(Arrays):
         lags = torch.cat([columns[..., 1:].flip(-1).conj(), columns], -1)
         return Dense(lags.unfold(-1, columns.shape[-1], 1).flip(-1), self)
 
-    def cholesky(self, matrix: Tensor) -> Tensor | None:
-        factor, failed = torch.linalg.cholesky_ex(matrix)
-        return None if bool(failed) else factor
-
-    def cholesky_solve(self, factor: Tensor, columns: Tensor) -> Tensor:
-        return torch.cholesky_solve(columns, factor)
-
 
 @dataclass(frozen=True)
 class OnHost:

@@ -1,7 +1,6 @@
-"""The parts of a cross on which it is solved exactly: the strips, one for each axis, and the corner where two meet."""
+"""A strip of a cross: what stands outside the crop along one axis, solved exactly."""
 
 import math
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -143,40 +142,4 @@ class Strip:
             index = (*along, starts + places[strip.axis] - firsts)
             theirs = np.ravel_multi_index(index, (*strip.slab.others, strip.thickness))
             found.append((self.arrays.native(theirs), self.arrays.native(np.flatnonzero(both))))
-        return found
-
-
-@dataclass(frozen=True)
-class Corner:
-    """The samples near where two strips meet, which is what couples the strips; solved exactly."""
-
-    cross: "Cross"
-    chosen: list[Any]  # which samples of each strip, flat
-    factor: Any
-
-    @classmethod
-    def of(cls, cross: "Cross", chosen: list[Array]) -> "Corner | None":
-        """The corner of these samples, unless its matrix is not positive definite."""
-        arrays, sizes = cross.arrays, cross.torus.sizes
-        found = [
-            [each.ravel()[at] for each in strip.coordinates] for strip, at in zip(cross.strips, chosen, strict=True)
-        ]
-        component, *places = (np.concatenate(each) for each in zip(*found, strict=True))
-        lags = [(at[:, None] - at[None, :]) % n for at, n in zip(places, sizes, strict=True)]
-        index = (component[:, None], component[None, :], *lags)
-        factor = arrays.cholesky(cross.response[tuple(map(arrays.native, index))])
-        return None if factor is None else cls(cross, [*map(arrays.native, chosen)], arrays.working(factor))
-
-    def solve(self, parts: list[Any]) -> list[Any]:
-        """A solution on the cross that leaves nothing in the corner, from values on each strip."""
-        arrays, strips = self.cross.arrays, self.cross.strips
-        signals = [strip.signal(values) for strip, values in zip(strips, parts, strict=True)]
-        count = len(signals[0])
-        right = [each.reshape((count, -1))[:, at] for each, at in zip(signals, self.chosen, strict=True)]
-        rest = arrays.cholesky_solve(self.factor, arrays.xp.concatenate(right, 1).T).T
-        found = []
-        for strip, signal, at in zip(strips, signals, self.chosen, strict=True):
-            placed = arrays.zeros((count, math.prod(signal.shape[1:])), signal)
-            placed[:, at], rest = rest[:, : len(at)], rest[:, len(at) :]
-            found.append(strip.spectrum(placed.reshape(signal.shape)))
         return found
