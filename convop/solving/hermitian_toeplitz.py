@@ -69,102 +69,85 @@ def _predict(columns, predictors, errors, together, start, stop):
     """The predictor of each order from that of the last: a[0] = 1 and T a = error e_0."""
     size, together = columns.shape[1], min(together, stop - start)
     shape = (size, together)
-    column_re, column_im = np.zeros(shape), np.zeros(shape)
-    a_re, a_im, next_re, next_im = np.zeros(shape), np.zeros(shape), np.zeros(shape), np.zeros(shape)
-    shift_re, shift_im, error = np.zeros(together), np.zeros(together), np.ones(together)
+    column, a, longer = np.zeros(shape, columns.dtype), np.zeros(shape, columns.dtype), np.zeros(shape, columns.dtype)
+    shift, error = np.zeros(together, columns.dtype), np.ones(together)
     for first in range(start, stop, together):
         width = min(together, stop - first)
         for k in range(width):
             for i in range(size):
-                column_re[i, k], column_im[i, k] = columns[first + k, i].real, columns[first + k, i].imag
-            a_re[0, k], a_im[0, k], error[k] = 1, 0, column_re[0, k]
+                column[i, k] = columns[first + k, i]
+            a[0, k], error[k] = 1, column[0, k].real
         for order in range(1, size):
-            for k in range(width):
-                shift_re[k] = 0
-                shift_im[k] = 0
-                a_re[order, k] = 0
-                a_im[order, k] = 0
+            shift[:], a[order] = 0, 0
             for i in range(order):
                 for k in range(width):
-                    shift_re[k] += column_re[order - i, k] * a_re[i, k] - column_im[order - i, k] * a_im[i, k]
-                    shift_im[k] += column_re[order - i, k] * a_im[i, k] + column_im[order - i, k] * a_re[i, k]
+                    shift[k] += column[order - i, k] * a[i, k]
             for k in range(width):  # to the reflection coefficient
-                shift_re[k] /= -error[k]
-                shift_im[k] /= -error[k]
-                error[k] *= 1 - (shift_re[k] ** 2 + shift_im[k] ** 2)
+                shift[k] /= -error[k]
+                error[k] *= 1 - (shift[k].real ** 2 + shift[k].imag ** 2)
             for i in range(order + 1):
                 for k in range(width):
-                    next_re[i, k] = a_re[i, k] + shift_re[k] * a_re[order - i, k] + shift_im[k] * a_im[order - i, k]
-                    next_im[i, k] = a_im[i, k] + shift_im[k] * a_re[order - i, k] - shift_re[k] * a_im[order - i, k]
-            a_re, next_re = next_re, a_re
-            a_im, next_im = next_im, a_im
+                    longer[i, k] = a[i, k] + shift[k] * a[order - i, k].conjugate()
+            a, longer = longer, a
         for k in range(width):
             errors[first + k] = error[k]
             for i in range(size):
-                predictors[first + k, i] = complex(a_re[i, k], a_im[i, k])
+                predictors[first + k, i] = a[i, k]
 
 
 def _solve(predictors, errors, right, found, together, start, stop):
     """L(a) L(a)^H r - L(b) L(b)^H r, over the error, with b[m] = conj(a[size - m])."""
     size, together = right.shape[2], min(together, stop - start)
-    a_re, a_im, r_re, r_im, p_re, p_im, q_re, q_im = np.zeros((8, size, together), errors.dtype)
+    shape = (size, together)
+    a, r = np.zeros(shape, right.dtype), np.zeros(shape, right.dtype)
+    p, q = np.zeros(shape, right.dtype), np.zeros(shape, right.dtype)
     for first in range(start, stop, together):
         width = min(together, stop - first)
         for k in range(width):
             for i in range(size):
-                a_re[i, k], a_im[i, k] = predictors[first + k, i].real, predictors[first + k, i].imag
+                a[i, k] = predictors[first + k, i]
         for item in range(len(right)):
             for k in range(width):
                 for i in range(size):
-                    r_re[i, k], r_im[i, k] = right[item, first + k, i].real, right[item, first + k, i].imag
-            p_re[:], p_im[:], q_re[:], q_im[:] = r_re, r_im, 0, 0  # a[0] is 1, and b[0] is 0
+                    r[i, k] = right[item, first + k, i]
+            p[:], q[:] = r, 0  # a[0] is 1, and b[0] is 0
             for j in range(size):
                 for i in range(j + 1, size):
-                    m, w = i - j, size - (i - j)
                     for k in range(width):
-                        p_re[j, k] += a_re[m, k] * r_re[i, k] + a_im[m, k] * r_im[i, k]
-                        p_im[j, k] += a_re[m, k] * r_im[i, k] - a_im[m, k] * r_re[i, k]
-                        q_re[j, k] += a_re[w, k] * r_re[i, k] - a_im[w, k] * r_im[i, k]
-                        q_im[j, k] += a_re[w, k] * r_im[i, k] + a_im[w, k] * r_re[i, k]
-            r_re[:], r_im[:] = p_re, p_im
+                        p[j, k] += a[i - j, k].conjugate() * r[i, k]
+                        q[j, k] += a[size - i + j, k] * r[i, k]
+            r[:] = p
             for i in range(size):
                 for j in range(i):
-                    m, w = i - j, size - (i - j)
                     for k in range(width):
-                        lower = a_re[m, k] * p_re[j, k] - a_im[m, k] * p_im[j, k]
-                        r_re[i, k] += lower - (a_re[w, k] * q_re[j, k] + a_im[w, k] * q_im[j, k])
-                        lower = a_re[m, k] * p_im[j, k] + a_im[m, k] * p_re[j, k]
-                        r_im[i, k] += lower - (a_re[w, k] * q_im[j, k] - a_im[w, k] * q_re[j, k])
+                        r[i, k] += a[i - j, k] * p[j, k] - a[size - i + j, k].conjugate() * q[j, k]
             for k in range(width):
                 for i in range(size):
-                    found[item, first + k, i] = complex(r_re[i, k] / errors[first + k], r_im[i, k] / errors[first + k])
+                    found[item, first + k, i] = r[i, k] / errors[first + k]
 
 
 def _multiply(columns, vectors, found, together, start, stop):
     """T v, where T[i, j] = c[i - j], and conj(c[j - i]) above the diagonal."""
     size, together = vectors.shape[2], min(together, stop - start)
-    c_re, c_im, v_re, v_im, y_re, y_im = np.zeros((6, size, together), columns.real.dtype)
+    shape = (size, together)
+    c, v, y = np.zeros(shape, vectors.dtype), np.zeros(shape, vectors.dtype), np.zeros(shape, vectors.dtype)
     for first in range(start, stop, together):
         width = min(together, stop - first)
         for k in range(width):
             for i in range(size):
-                c_re[i, k], c_im[i, k] = columns[first + k, i].real, columns[first + k, i].imag
+                c[i, k] = columns[first + k, i]
         for item in range(len(vectors)):
             for k in range(width):
                 for i in range(size):
-                    v_re[i, k], v_im[i, k] = vectors[item, first + k, i].real, vectors[item, first + k, i].imag
-            y_re[:], y_im[:] = 0, 0
+                    v[i, k] = vectors[item, first + k, i]
+            y[:] = 0
             for i in range(size):
                 for j in range(i + 1):
-                    m = i - j
                     for k in range(width):
-                        y_re[i, k] += c_re[m, k] * v_re[j, k] - c_im[m, k] * v_im[j, k]
-                        y_im[i, k] += c_re[m, k] * v_im[j, k] + c_im[m, k] * v_re[j, k]
+                        y[i, k] += c[i - j, k] * v[j, k]
                 for j in range(i + 1, size):
-                    m = j - i
                     for k in range(width):
-                        y_re[i, k] += c_re[m, k] * v_re[j, k] + c_im[m, k] * v_im[j, k]
-                        y_im[i, k] += c_re[m, k] * v_im[j, k] - c_im[m, k] * v_re[j, k]
+                        y[i, k] += c[j - i, k].conjugate() * v[j, k]
             for k in range(width):
                 for i in range(size):
-                    found[item, first + k, i] = complex(y_re[i, k], y_im[i, k])
+                    found[item, first + k, i] = y[i, k]
