@@ -30,15 +30,15 @@ class Recorder(Factor):
         return Answer(f / 2, (1.0, 0.0), "converged")
 
 
-def recorded(arrays=DOUBLE, condition=100.0):
+def recorded(arrays=DOUBLE, least=0.01, largest=1.0):
     asked = []
-    return AsNeeded(lambda each: Recorder(each, asked), arrays, condition), asked
+    return AsNeeded(lambda each: Recorder(each, asked), arrays, least, largest), asked
 
 
 @pytest.mark.parametrize("given", ["d", "D"])
 def test_a_loose_tolerance_is_met_in_single_precision_and_answered_in_double(given):
     factor, asked = recorded()
-    f, seen = np.arange(6).reshape(2, 3).astype(given), []
+    f, seen = np.array([[0, 1, 2], [-4, 2, 1]]).astype(given), []
     answer = factor.solve(f, 1e-6, 9, f, lambda step, iterate, worst: seen.append(iterate()))
     narrow = {"d": "f", "D": "F"}[given]
     assert asked == [(SINGLE, narrow, narrow)]
@@ -47,10 +47,14 @@ def test_a_loose_tolerance_is_met_in_single_precision_and_answered_in_double(giv
 
 
 @pytest.mark.parametrize(
-    ("arrays", "condition", "tol"), [(DOUBLE, 100, 5e-7), (DOUBLE, 1e4, 1e-6), (DOUBLE, np.inf, 0.1), (SINGLE, 9, 0.1)]
-)
-def test_what_single_precision_might_not_reach_stays_as_it_is(arrays, condition, tol):
-    factor, asked = recorded(arrays, condition)
+    ("arrays", "least", "largest", "tol"),
+    [
+        (DOUBLE, 0.01, 1, 5e-7), (DOUBLE, 1e-4, 1, 1e-6), (DOUBLE, 0, 1, 0.1), (SINGLE, 0.1, 1, 0.1),
+        (DOUBLE, 1e-20, 1e-19, 0.1), (DOUBLE, 1e19, 1e20, 0.1),
+    ],
+)  # fmt: skip
+def test_what_single_precision_might_not_reach_stays_as_it_is(arrays, least, largest, tol):
+    factor, asked = recorded(arrays, least, largest)
     factor.solve(np.zeros((1, 3), arrays.precision), tol, 9)
     assert asked == [(arrays, arrays.precision.char, None)]
 
@@ -88,6 +92,23 @@ def test_the_residual_is_as_small_as_was_asked(tol, mode, shape, taps, dtype, al
 
 
 @pytest.mark.parametrize("mode", ["valid", "full"])
+@pytest.mark.parametrize("unit", [1e-60, 1e-30, 1e30, 1e60])
+def test_any_units(unit, mode):
+    """Data far outside the exponents of single precision, in a batch with others; and such kernels."""
+    h = blur((4, 5))
+    A = convop.Convolution(h, (21, 17), mode=mode)
+    b = draw((3, *A.out_shape)) * np.array([1, unit, 0]).reshape(3, 1, 1)
+    found, want = (convop.solve(A, b, alpha=1e-2, tol=tol) for tol in (1e-6, 1e-12))
+    assert "in single precision" in found.reason
+    assert found.status == "converged"
+    for x, y in zip(found.x, want.x, strict=True):
+        assert np.linalg.norm(x / unit**0.5 - y / unit**0.5) <= 1e-4 * np.linalg.norm(y / unit**0.5)
+    other = convop.solve(convop.Convolution(h * unit, (21, 17), mode=mode), b[0] * unit, alpha=1e-2 * unit**2)
+    assert "in single precision" not in other.reason
+    assert np.linalg.norm(other.x - want.x[0]) <= 1e-4 * np.linalg.norm(want.x[0])
+
+
+@pytest.mark.parametrize("mode", ["valid", "full"])
 def test_data_that_the_blur_hardly_makes_are_corrected(mode, monkeypatch):
     """A checkerboard is what a smooth kernel takes away: all that single precision knows of it is rounded."""
     A = convop.Convolution(convop.psf.gaussian(9, 1.5), (40, 37), mode=mode)
@@ -114,14 +135,16 @@ def _noting(method, used):
 @pytest.mark.parametrize("dtype", ["complex128", "float64"])
 @pytest.mark.parametrize("alpha", [1e-1, 1e-4])
 @pytest.mark.parametrize(("module", "mode"), [(frame, "valid"), (pinned, "full")])
-def test_the_condition_is_a_bound_on_that_of_the_normal_equations(module, mode, alpha, dtype, monkeypatch):
+def test_the_bounds_hold_for_the_normal_equations(module, mode, alpha, dtype, monkeypatch):
     h = blur((4, 5), dtype)
     A, matrix = convop.Convolution(h, (12, 11), mode=mode), oracle.convolution_matrix(h, (12, 11), mode)
-    conditions = []
-    monkeypatch.setattr(module, "AsNeeded", lambda make, arrays, condition: conditions.append(condition))
+    found = []
+    monkeypatch.setattr(module, "AsNeeded", lambda make, arrays, *bounds: found.append(bounds))
     module.METHOD.prepare(Problem(A)).at(alpha)
-    exact = np.linalg.cond(matrix.conj().T @ matrix + alpha * np.eye(132))
-    assert exact <= conditions[0] * (1 + 1e-9) < 1e3 * exact
+    eigenvalues = np.linalg.eigvalsh(matrix.conj().T @ matrix + alpha * np.eye(132))
+    (least, largest) = found[0]
+    assert alpha <= least <= eigenvalues[0] * (1 + 1e-9)
+    assert eigenvalues[-1] <= largest * (1 + 1e-9) <= 3 * eigenvalues[-1]
 
 
 @pytest.mark.parametrize("dtype", ["complex128", "float64"])

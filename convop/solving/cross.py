@@ -36,7 +36,7 @@ def too_large(sizes: Shape, kept: tuple[Shape, ...], dtype: DType) -> str | None
     return f"its kernel is so long that the cross outside the array would need {human(needed)}"
 
 
-def condition(eigenvalues: Any) -> float:
+def _condition(eigenvalues: Any) -> float:
     """The ratio of the largest modulus to the least."""
     sizes = abs(eigenvalues)
     least = float(sizes.min())
@@ -60,7 +60,7 @@ class Cross:
     def __init__(self, symbol: Any, torus: Torus, kept: tuple[Shape, ...]) -> None:
         self.torus, self.kept, self.arrays = torus, kept, torus.arrays
         self._prepared = symbol
-        known = condition(symbol) if len(kept) == 1 else math.inf
+        known = _condition(symbol) if len(kept) == 1 else math.inf
         self.loss = self.arrays.epsilon * known**2  # of a solution, and again of what that makes on the other strips
         self.symbol = self.arrays.working(symbol)
         self.strips: list[Strip] = []

@@ -125,12 +125,12 @@ class FrameState(State):
         rows = [*self.symbols[:blurs], *(root * s for s in self.symbols[blurs:])]
         kept = tuple(each.geometry.out_spatial for each in (*self.blurs, *self.penalties))
         powers = [*self._powers[:blurs], *(alpha * p for p in self._powers[blurs:])]
-        rest, condition = (0.0, math.inf) if self.penalties else (alpha, 1 + self._largest / alpha)
+        rest = 0.0 if self.penalties else alpha
 
         def factor(arrays: Arrays) -> FrameFactor:
             return FrameFactor(replace(self.torus, arrays=arrays), self.spatial, rows, powers, kept, rest)
 
-        return AsNeeded(factor, self.torus.arrays, condition)
+        return AsNeeded(factor, self.torus.arrays, rest, rest + self._largest)
 
     @cached_property
     def _powers(self) -> list[Any]:
@@ -138,7 +138,7 @@ class FrameState(State):
 
     @cached_property
     def _largest(self) -> float:
-        """A bound on the largest eigenvalue of `A^H A`, that of the circulants."""
+        """That of the circulants, a bound on the largest eigenvalue of `A^H A`."""
         seen: Any = sum(self._powers)
         return float(seen.max())
 

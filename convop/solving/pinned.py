@@ -16,7 +16,7 @@ from ..apply.transforms import fast_length
 from ..arguments import Shape
 from ..operator import Operator
 from .arrays import Arrays
-from .cross import Cross, condition, too_large
+from .cross import Cross, too_large
 from .normal import Method, State
 from .on_torus import TorusFactor
 from .precision import AsNeeded
@@ -72,7 +72,7 @@ class PinnedState(State):
         def factor(arrays: Arrays) -> PinnedFactor:
             return PinnedFactor(replace(self.torus, arrays=arrays), self.spatial, whole)
 
-        return AsNeeded(factor, self.torus.arrays, condition(whole))
+        return AsNeeded(factor, self.torus.arrays, float(whole.min()), float(whole.max()))
 
 
 def _geometry(row: Operator) -> Any:
