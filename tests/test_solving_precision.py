@@ -38,7 +38,7 @@ def recorded(arrays=DOUBLE, least=0.01, largest=1.0):
 @pytest.mark.parametrize("given", ["d", "D"])
 def test_a_loose_tolerance_is_met_in_single_precision_and_answered_in_double(given):
     factor, asked = recorded()
-    f, seen = np.array([[0, 1, 2], [-4, 2, 1]]).astype(given), []
+    f, seen = np.array([[1, -1, 1, 1], [-2, 2, 2, 2]]).astype(given), []
     answer = factor.solve(f, 1e-6, 9, f, lambda step, iterate, worst: seen.append(iterate()))
     narrow = {"d": "f", "D": "F"}[given]
     assert asked == [(SINGLE, narrow, narrow)]

@@ -28,7 +28,6 @@ from .normal import Method, State
 from .problem import Problem, rows_of
 from .table import choose
 from .task import Found, Task
-from .torus import power
 
 BUFFER = 10  # samples between the ends of the array on the torus: the wider, the less free differences pull at the ends
 
@@ -119,9 +118,10 @@ class WrappedState(State):
 
     def __init__(self, problem: Problem) -> None:
         self.frame = FrameState(problem)
-        self.blurs, penalties = self.frame.symbols[: len(self.frame.blurs)], self.frame.symbols[len(self.frame.blurs) :]
+        count = len(self.frame.blurs)
+        self.blurs, self.powers = self.frame.symbols[:count], self.frame.powers[:count]
         self.kept = tuple(rows.geometry.out_spatial for rows in self.frame.blurs)
-        self.powers, self.penalty = [power(s) for s in self.blurs], sum(map(power, penalties))
+        self.penalty: Any = sum(self.frame.powers[count:])
 
     def at(self, alpha: float) -> FrameFactor:
         torus, rest = self.frame.torus, alpha * self.penalty

@@ -124,7 +124,7 @@ class FrameState(State):
         blurs, root = len(self.blurs), math.sqrt(alpha)
         rows = [*self.symbols[:blurs], *(root * s for s in self.symbols[blurs:])]
         kept = tuple(each.geometry.out_spatial for each in (*self.blurs, *self.penalties))
-        powers = [*self._powers[:blurs], *(alpha * p for p in self._powers[blurs:])]
+        powers = [*self.powers[:blurs], *(alpha * p for p in self.powers[blurs:])]
         rest = 0.0 if self.penalties else alpha
 
         def factor(arrays: Arrays) -> FrameFactor:
@@ -133,13 +133,14 @@ class FrameState(State):
         return AsNeeded(factor, self.torus.arrays, rest, rest + self._largest)
 
     @cached_property
-    def _powers(self) -> list[Any]:
+    def powers(self) -> list[Any]:
+        """The squares of the moduli of `symbols`."""
         return [power(s) for s in self.symbols]
 
     @cached_property
     def _largest(self) -> float:
         """That of the circulants, a bound on the largest eigenvalue of `A^H A`."""
-        seen: Any = sum(self._powers)
+        seen: Any = sum(self.powers)
         return float(seen.max())
 
 

@@ -12,7 +12,6 @@ The loops go over some systems at once, side by side, which is what vector instr
 """
 
 from collections.abc import Callable
-from functools import cached_property
 
 import numpy as np
 
@@ -30,15 +29,14 @@ class Toeplitz:
 
     def __init__(self, columns: Array, precision: DType = DOUBLE) -> None:
         self.real, self.precision = not np.iscomplexobj(columns), precision
-        self._given = np.ascontiguousarray(columns.reshape(-1, columns.shape[-1]), complex)
-        self.columns = self._given.astype(np.result_type(precision, np.complex64), copy=False)
+        given = np.ascontiguousarray(columns.reshape(-1, columns.shape[-1]), complex)
+        self.columns = given.astype(np.result_type(precision, np.complex64), copy=False)
+        self._predictors = self._predicted(given)
 
-    @cached_property
-    def _predictors(self) -> tuple[Array, Array]:
+    def _predicted(self, given: Array) -> tuple[Array, Array]:
         """Of each matrix the predictor, which begins with 1, and its error."""
-        found = np.empty_like(self._given)
-        errors = np.empty(len(found))
-        self._shared(_predict, 1, self._given, found, errors)
+        found, errors = np.empty_like(given), np.empty(len(given))
+        self._shared(_predict, 1, given, found, errors)
         return found.astype(self.columns.dtype, copy=False), errors.astype(self.precision, copy=False)
 
     def solve(self, right: Array) -> Array:
@@ -50,9 +48,9 @@ class Toeplitz:
         return self._mapped(_multiply, vectors, self.columns)
 
     def _mapped(self, kernel: Callable[..., None], vectors: Array, *matrices: Array) -> Array:
-        wide = np.ascontiguousarray(vectors.reshape(len(vectors), *self.columns.shape), self.columns.dtype)
-        found = np.empty_like(wide)
-        self._shared(kernel, 2 * len(wide), *matrices, wide, found)
+        lines = np.ascontiguousarray(vectors.reshape(len(vectors), *self.columns.shape), self.columns.dtype)
+        found = np.empty_like(lines)
+        self._shared(kernel, 2 * len(lines), *matrices, lines, found)
         found = np.real(found) if self.real and not np.iscomplexobj(vectors) else found
         narrow = vectors.dtype if np.isrealobj(found) else np.result_type(vectors.dtype, np.complex64)
         return found.astype(narrow, copy=False).reshape(vectors.shape)

@@ -7,10 +7,9 @@ import numpy as np
 
 from ..dtypes import Array
 from .arrays import Arrays
-from .normal import Answer, Factor, Watch
+from .normal import Answer, Factor, Watch, batch_norms
 
 SINGLE = np.dtype(np.float32)
-UNIT = float(np.finfo(SINGLE).eps)
 ENOUGH = 8  # units of rounding that a tolerance has to leave; answers need one to three, as measured
 WELL = 2e3  # the largest condition; a solution loses at most about as many units, which is less than it may by ENOUGH
 RANGE = 1e8  # how far from 1 the largest eigenvalue may be, so that neither squares nor reciprocals leave the exponents
@@ -33,16 +32,16 @@ class AsNeeded(Factor):
 
     def __init__(self, make: Callable[[Arrays], Factor], arrays: Arrays, least: float, largest: float) -> None:
         self.arrays, self.single, self._make = arrays, replace(arrays, precision=SINGLE), make
-        self._may = arrays.epsilon < UNIT and largest <= WELL * least and 1 / RANGE <= largest <= RANGE
+        self._may = arrays.epsilon < self.single.epsilon and largest <= WELL * least and 1 / RANGE <= largest <= RANGE
         self._made: dict[Arrays, Factor] = {}
 
     def solve(
         self, f: Array, tol: float, maxiter: int, start: Array | None = None, watch: Watch | None = None
     ) -> Answer:
         # A correction of what was solved in double stays there: its tolerance is loose, but that factor is at hand.
-        if not self._may or tol < ENOUGH * UNIT or self.arrays in self._made:
+        if not self._may or tol < ENOUGH * self.single.epsilon or self.arrays in self._made:
             return self._in(self.arrays).solve(f, tol, maxiter, start, watch)
-        scale = self._scale(f)
+        scale = batch_norms(f, self.arrays).reshape((-1, *(1,) * (f.ndim - 1)))  # what remains is near 1 in any units
 
         def narrow(u: Array) -> Array:
             return self.single.working(u / scale)
@@ -55,12 +54,6 @@ class AsNeeded(Factor):
         self.remark = "in single precision, which the tolerance allows"
         found = self._in(self.single).solve(narrow(f), tol, maxiter, begin, later)
         return replace(found, x=wide(found.x))
-
-    def _scale(self, f: Array) -> Array:
-        """The largest modulus of each item, or 1, in a shape to divide by; what remains is near 1 in any units."""
-        xp = self.arrays.xp
-        largest = xp.amax(abs(f).reshape((f.shape[0], -1)), 1)
-        return xp.where(largest == 0, largest + 1, largest).reshape((-1, *(1,) * (f.ndim - 1)))
 
     def _in(self, arrays: Arrays) -> Factor:
         if arrays not in self._made:

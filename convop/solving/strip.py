@@ -13,7 +13,6 @@ from .slab import Slab
 if TYPE_CHECKING:
     from .cross import Cross
 
-
 SOUND = 1.0  # loss by rounding up to which systems across a strip may be solved in the precision at hand
 
 
