@@ -78,7 +78,14 @@ def as_shape(value: object, what: str = "in_shape") -> Shape:
         entries = (value,)
     if not entries:
         raise GeometryError(f"{what} is empty, needed at least one axis")
-    return tuple(as_int(entry, f"every entry of {what} {value!r}", 1) for entry in entries)
+    return _as_ints(entries, what, value, 1)
+
+
+def _as_ints(entries: Sequence[object], what: str, value: object, least: int) -> Shape:
+    """The entries of `value` as ints that are at least `least`."""
+    if all(type(entry) is int and entry >= least for entry in entries):  # most are, and words take time to write
+        return tuple(entries)  # pyright: ignore[reportReturnType]
+    return tuple(as_int(entry, f"every entry of {what} {value!r}", least) for entry in entries)
 
 
 def per_axis(value: object, ndim: int, what: str, least: int) -> Shape:
@@ -90,7 +97,7 @@ def per_axis(value: object, ndim: int, what: str, least: int) -> Shape:
         raise GeometryError(
             f"{what} {value!r} has {len(entries)} entries, needed one int or one for each of {ndim} axes"
         )
-    return tuple(as_int(entry, f"every entry of {what} {value!r}", least) for entry in entries)
+    return _as_ints(entries, what, value, least)
 
 
 def per_side(value: object, ndim: int, what: str, least: int = 0) -> tuple[tuple[int, int], ...]:

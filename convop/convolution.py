@@ -118,10 +118,18 @@ class Convolution(Operator):
             raise GeometryError(f"the geometry needs a weight of shape {geometry.weight_shape}, got {weight.shape}")
         self.geometry, self.weight, self._asked = geometry, weight, method
         self.convention: Convention = convention
-        self.method = plan.choose(method, geometry, weight)
-        self._engine = plan.METHODS[self.method].engine
         self._prepared: dict[DType, Any] = {}
         self.history = history
+        plan.require(method, geometry, weight)
+
+    @cached_property
+    def method(self) -> str:
+        """The name of what applies it; of "auto" the cheapest, which is looked for when it is needed."""
+        return plan.cheapest(self.geometry, self.weight) if self._asked == "auto" else self._asked
+
+    @property
+    def _engine(self) -> Any:
+        return plan.METHODS[self.method].engine
 
     @cached_property
     def kernel(self) -> Array:

@@ -159,7 +159,7 @@ def test_the_variable_overrides(kept, monkeypatch, tmp_path):
         convop.plan(convop.Identity(3))  # measures nothing
     monkeypatch.setenv(machine.VARIABLE, str(tmp_path / "none.json"))
     with pytest.raises(GeometryError, match=r"none\.json.*default"):
-        convop.Convolution([1.0], 3)
+        convop.Convolution([1.0], 3)([1.0, 2.0, 3.0])
 
 
 def test_nothing_is_measured_or_written_unasked(tmp_path):

@@ -10,7 +10,7 @@ from solving_cases import Draws
 
 import convop
 from convop.solving import cross, frame, pinned
-from convop.solving.normal import refined
+from convop.solving.normal import ByOperators, refined
 from convop.solving.problem import Problem
 
 DRAWS = Draws(np.random.default_rng(0))
@@ -233,7 +233,7 @@ def test_one_factor_serves_any_right_hand_sides(mode, module, size):
     dense = oracle.convolution_matrix(h, (11, 12), mode)
     factor = module.METHOD.prepare(problem).at(1e-2)
     f = draw((size, 11, 12))  # not only those in the range of A^H
-    answer = refined(problem, factor, f, 1e-2, 1e-12, 200)
+    answer = refined(ByOperators(problem, factor, f, 1e-2), 1e-12, 200)
     want = np.linalg.solve(dense.T @ dense + 1e-2 * np.eye(132), f.reshape(size, -1).T).T
     assert np.linalg.norm(answer.x.reshape(size, -1) - want) <= 1e-8 * np.linalg.norm(want)
 

@@ -9,7 +9,7 @@ from solving_cases import Draws
 import convop
 from convop.solving import same
 from convop.solving.krylov import KrylovState
-from convop.solving.normal import refined
+from convop.solving.normal import ByOperators, refined
 from convop.solving.problem import Problem
 
 DRAWS = Draws(np.random.default_rng(0))
@@ -93,13 +93,13 @@ def test_zero_boundary_from_a_start_and_for_any_right_hand_side():
     problem = Problem(convop.Convolution(h, (14, 13)))
     matrix = oracle.convolution_matrix(h, (14, 13))
     f, factor = draw((3, 14, 13)), same.METHOD.prepare(problem).at(0.1)
-    answer = refined(problem, factor, f, 0.1, 1e-12, 200)
+    answer = refined(ByOperators(problem, factor, f, 0.1), 1e-12, 200)
     want = np.linalg.solve(matrix.T @ matrix + 0.1 * np.eye(182), f.reshape(3, -1).T).T
     assert np.linalg.norm(answer.x.reshape(3, -1) - want) <= 1e-8 * np.linalg.norm(want)
-    again = refined(problem, factor, f, 0.1, 1e-9, 200, answer.x)
+    again = refined(ByOperators(problem, factor, f, 0.1), 1e-9, 200, answer.x)
     assert again.iterations == 0
-    near = refined(problem, factor, f, 0.1, 1e-9, 200, answer.x * (1 + 1e-4 * draw(f.shape)))
-    assert near.iterations < refined(problem, factor, f, 0.1, 1e-9, 200).iterations
+    near = refined(ByOperators(problem, factor, f, 0.1), 1e-9, 200, answer.x * (1 + 1e-4 * draw(f.shape)))
+    assert near.iterations < refined(ByOperators(problem, factor, f, 0.1), 1e-9, 200).iterations
     assert np.linalg.norm(near.x - answer.x) <= 1e-6 * np.linalg.norm(answer.x)
 
 

@@ -100,17 +100,25 @@ def require_known(method: object) -> None:
         raise GeometryError(f"method {method!r} is unknown; use 'auto' or one of {', '.join(map(repr, METHODS))}")
 
 
-def choose(method: object, geometry: Geometry, weight: Array) -> str:
-    """The name of the engine: the cheapest for "auto", else `method` if it can serve."""
+def require(method: object, geometry: Geometry, weight: Array) -> None:
+    """Raise GeometryError unless `method` is "auto" or can serve."""
     require_known(method)
-    if method == "auto":
-        return next(iter(costs(geometry, weight)))
-    if not METHODS[str(method)].serves(geometry, weight):
+    if method != "auto" and not METHODS[str(method)].serves(geometry, weight):
         able = [name for name, each in METHODS.items() if each.serves(geometry, weight)]
         raise GeometryError(
             f"method {method!r} cannot serve this operator; use 'auto' or one of {', '.join(map(repr, able))}"
         )
-    return str(method)
+
+
+def cheapest(geometry: Geometry, weight: Array) -> str:
+    """The name of the engine that "auto" stands for."""
+    return next(iter(costs(geometry, weight)))
+
+
+def choose(method: str, geometry: Geometry, weight: Array) -> str:
+    """The name of the engine: the cheapest for "auto", else `method` if it can serve."""
+    require(method, geometry, weight)
+    return cheapest(geometry, weight) if method == "auto" else method
 
 
 def kept(method: str, geometry: Geometry, weight: Array) -> str:

@@ -11,7 +11,7 @@ from ..dtypes import Array
 from ..geometry import Geometry
 from ..operator import Operator
 from ..stacking import vstack
-from .normal import Answer, Factor, Method, State, array_norms, refined, relative
+from .normal import Answer, ByOperators, Factor, Method, State, array_norms, refined, relative
 from .problem import Problem, convolution_in, rows_of
 from .table import choose
 
@@ -96,7 +96,7 @@ class QuadraticFactor:
 
     def solve_well(self, f: Array, tol: float, start: Array | None = None) -> Answer:
         """To the relative residual `tol`, by the operators themselves, or as far as rounding lets it."""
-        return refined(self.problem, self.factor, f, self.alpha, tol, INNER_STEPS, start)
+        return refined(ByOperators(self.problem, self.factor, f, self.alpha), tol, INNER_STEPS, start)
 
 
 def _identity_like(A: Operator, number: float) -> Convolution:

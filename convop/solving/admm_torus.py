@@ -24,6 +24,7 @@ from ..geometry import Geometry
 from ..operator import Operator
 from ..stacking import vstack
 from .frame import METHOD, FrameFactor, FrameState, Rows, determined, rows_inside
+from .in_frequency import OnTorus
 from .normal import Method, State
 from .problem import Problem, rows_of
 from .table import choose
@@ -123,9 +124,9 @@ class WrappedState(State):
         self.kept = tuple(rows.geometry.out_spatial for rows in self.frame.blurs)
         self.penalty: Any = sum(self.frame.powers[count:])
 
-    def at(self, alpha: float) -> FrameFactor:
-        torus, rest = self.frame.torus, alpha * self.penalty
-        return FrameFactor(torus, self.frame.spatial, self.blurs, self.powers, self.kept, rest)
+    def at(self, alpha: float) -> OnTorus:
+        torus, spatial, rest = self.frame.torus, self.frame.spatial, alpha * self.penalty
+        return OnTorus(torus, spatial, FrameFactor(torus, spatial, self.blurs, self.powers, self.kept, rest))
 
 
 WRAPPED = Method("frame", METHOD.reason, METHOD.obstacle, WrappedState)

@@ -26,6 +26,7 @@ from ..geometry import Geometry
 from ..operator import Operator
 from .arrays import Arrays
 from .cross import Cross, too_large
+from .in_frequency import Cropped, OnTorusByRows
 from .normal import Method, State
 from .on_torus import TorusFactor
 from .precision import AsNeeded
@@ -39,6 +40,7 @@ class Rows:
 
     geometry: Geometry
     weight: Array
+    begin: Shape  # where they begin among the rows of the operator they are of
 
 
 def rows_inside(operator: Operator) -> Rows | str:
@@ -59,7 +61,8 @@ def rows_inside(operator: Operator) -> Rows | str:
     kept = Geometry.make(
         g.spatial, g.kernel, dilation=g.dilation, padding=tuple(padding), boundary=g.boundary, lifted=g.lifted
     )
-    return Rows(kept, plain.weight)
+    begin = tuple(whole - inside for (whole, _), (inside, _) in zip(g.padding, kept.padding, strict=True))
+    return Rows(kept, plain.weight, begin)
 
 
 def _edges_vanish(operator: Convolution, axis: int) -> bool:
@@ -120,17 +123,22 @@ class FrameState(State):
             for n, own in zip(self.spatial, fixed, strict=True)
         )
 
-    def at(self, alpha: float) -> AsNeeded:
+    def at(self, alpha: float) -> OnTorusByRows:
         blurs, root = len(self.blurs), math.sqrt(alpha)
-        rows = [*self.symbols[:blurs], *(root * s for s in self.symbols[blurs:])]
-        kept = tuple(each.geometry.out_spatial for each in (*self.blurs, *self.penalties))
+        symbols = [*self.symbols[:blurs], *(root * s for s in self.symbols[blurs:])]
         powers = [*self.powers[:blurs], *(alpha * p for p in self.powers[blurs:])]
         rest = 0.0 if self.penalties else alpha
+        rows = [
+            Cropped(symbol, each.geometry.out_spatial, each.begin)
+            for symbol, each in zip(symbols, (*self.blurs, *self.penalties), strict=True)
+        ]
+        kept = tuple(each.kept for each in rows)
 
         def factor(arrays: Arrays) -> FrameFactor:
-            return FrameFactor(replace(self.torus, arrays=arrays), self.spatial, rows, powers, kept, rest)
+            return FrameFactor(replace(self.torus, arrays=arrays), self.spatial, symbols, powers, kept, rest)
 
-        return AsNeeded(factor, self.torus.arrays, rest, rest + self._largest)
+        solver = AsNeeded(factor, self.torus.arrays, rest, rest + self._largest)
+        return OnTorusByRows(self.torus, self.spatial, solver, rows[:blurs], rows[blurs:], rest)
 
     @cached_property
     def powers(self) -> list[Any]:

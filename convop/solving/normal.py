@@ -22,7 +22,7 @@ class Answer:
     x: Array
     residuals: tuple[float, ...]  # relative to the right-hand side, the largest of the batch, after each step
     status: str  # "converged", "stalled" or "max_iterations"
-    left: Any = None  # the norm of each item's residual, where `refined` has computed it by the operators themselves
+    left: Any = None  # the norm of each item's residual, where `refined` has computed it anew
 
     @property
     def iterations(self) -> int:
@@ -39,6 +39,51 @@ class Factor(abc.ABC):
         self, f: Array, tol: float, maxiter: int, start: Array | None = None, watch: Watch | None = None
     ) -> Answer:
         """Solve for `f` of shape `(batch, *in_shape)` to the relative residual `tol`, from `start` on."""
+
+    def equations_for(self, problem: Problem, b: Array, alpha: float) -> "Equations":
+        """The normal equations for data `b` of shape `(batch, *out_shape)`."""
+        return ByOperators(problem, self, problem.adjoint(b), alpha)
+
+
+class Equations(abc.ABC):
+    """Normal equations for some data; right-hand sides are what their method makes of them, signals or spectra."""
+
+    right: Any
+
+    @abc.abstractmethod
+    def solve(
+        self, right: Any, tol: float, maxiter: int, start: Array | None = None, watch: Watch | None = None
+    ) -> Answer:
+        """Signals `x` of shape `(batch, *in_shape)`, as `Factor.solve` gives them."""
+
+    @abc.abstractmethod
+    def residual(self, x: Array) -> Any:
+        """What `x` leaves of the right-hand side of the data, to be solved for again."""
+
+    @abc.abstractmethod
+    def norms(self, right: Any) -> Array:
+        """The 2-norm of each right-hand side of a batch."""
+
+
+@dataclass(frozen=True)
+class ByOperators(Equations):
+    """`(A^H A + alpha L^H L) x = right`, with residuals computed by the operators themselves."""
+
+    problem: Problem
+    factor: Factor
+    right: Array
+    alpha: float
+
+    def solve(
+        self, right: Array, tol: float, maxiter: int, start: Array | None = None, watch: Watch | None = None
+    ) -> Answer:
+        return self.factor.solve(right, tol, maxiter, start, watch)
+
+    def residual(self, x: Array) -> Array:
+        return self.right - self.problem.normal(x, self.alpha)
+
+    def norms(self, right: Array) -> Array:
+        return self.problem.norms(right)
 
 
 class State(abc.ABC):
@@ -59,23 +104,13 @@ class Method:
 
 
 def refined(
-    problem: Problem,
-    factor: Factor,
-    f: Array,
-    alpha: float,
-    tol: float,
-    maxiter: int,
-    start: Array | None = None,
-    watch: Watch | None = None,
+    equations: Equations, tol: float, maxiter: int, start: Array | None = None, watch: Watch | None = None
 ) -> Answer:
-    """The solution of `(A^H A + alpha L^H L) x = f`, with the residual computed by the operators themselves.
-
-    What rounding or a loose inner bound left over is solved for again.
-    """
-    scale = problem.norms(f)
-    answer = factor.solve(f, tol, maxiter, start, watch)
-    x, status, residual = answer.x, answer.status, f - problem.normal(answer.x, alpha)
-    norms = problem.norms(residual)
+    """The solution, with its residual computed anew: what rounding or a loose inner bound left is solved for again."""
+    scale = equations.norms(equations.right)
+    answer = equations.solve(equations.right, tol, maxiter, start, watch)
+    x, status, residual = answer.x, answer.status, equations.residual(answer.x)
+    norms = equations.norms(residual)
     left = relative(norms, scale)
     history = (*answer.residuals[:-1], left)
     for _ in range(REFINEMENTS):
@@ -83,9 +118,9 @@ def refined(
             break
         steps = len(history) - 1
         seen = None if watch is None else _corrected(watch, x, left, steps)
-        more = factor.solve(residual, min(0.5, tol / left), maxiter - steps, None, seen)
-        remaining = f - problem.normal(x + more.x, alpha)
-        norms_after = problem.norms(remaining)
+        more = equations.solve(residual, min(0.5, tol / left), maxiter - steps, None, seen)
+        remaining = equations.residual(x + more.x)
+        norms_after = equations.norms(remaining)
         after = relative(norms_after, scale)
         status = more.status if after < left / 2 else "stalled"
         history = (*history[:-1], *(left * r for r in more.residuals[:-1]), min(left, after))  # steps in vain count
@@ -113,7 +148,7 @@ def relative(norms: Any, scale: Any) -> float:
 
 def array_norms(u: Any) -> Any:
     """The 2-norm of each array of a batch."""
-    return abs(u.reshape((u.shape[0], -1)) ** 2).sum(-1) ** 0.5
+    return (u.conj() * u).real.reshape((u.shape[0], -1)).sum(-1) ** 0.5
 
 
 def batch_norms(u: Any, arrays: Arrays) -> Any:

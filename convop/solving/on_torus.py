@@ -3,14 +3,14 @@
 import abc
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from ..arguments import Shape
 from .conjugate_gradients import Stop
 from .cross import Cross
-from .normal import Answer, Factor, Watch, array_norms, batch_norms
+from .normal import Answer, Factor, Watch, array_norms
 from .schwarz import Schwarz
 from .torus import Torus
 
@@ -76,26 +76,19 @@ class TorusFactor(Factor):
         """The spectrum of the residual of the normal equations, from the residual on the cross."""
 
     def solve(self, f: Any, tol: float, maxiter: int, start: Any = None, watch: Watch | None = None) -> Answer:
-        if self.torus.real and "complex" in str(f.dtype):
-            return self._in_parts(f, tol, maxiter, start, watch)
-        with self.torus.arrays.calm():
-            return self._through_cross(f, tol, maxiter, start, watch)
-
-    def _through_cross(self, f: Any, tol: float, maxiter: int, start: Any, watch: Watch | None) -> Answer:
-        shape, arrays = f.shape, self.torus.arrays
-        f = f.reshape((-1, *self.spatial))
-        spectrum, size = self._spectrum(f), batch_norms(f, arrays)
-
+        """For spectra `f` of shape `(batch, *frequencies)`; `start` and what is found are signals."""
+        size = self.torus.norms(f)
+        size = self.torus.arrays.xp.where(size == 0, size + 1, size)
         residual = _Residual(self.gain / size, lambda rho: self._norms(self._residual(rho)) / size, tol)
 
         def report(step: int, z: Any, worst: float) -> None:
             if watch is not None:
-                watch(step, lambda: self._signal(self._solution(spectrum, z)).reshape(shape), worst)
+                watch(step, lambda: self._signal(self._solution(f, z)), worst)
 
-        guess = None if start is None else self._guess(self._spectrum(start.reshape(f.shape)))
+        guess = None if start is None else self._guess(self.torus.spectrum(self.torus.embed(start)))
         stop = Stop(residual, tol, maxiter, None if watch is None else report)
-        found = self._schwarz.solve(self._right(spectrum), stop, guess)
-        return Answer(self._signal(self._solution(spectrum, found.x)).reshape(shape), found.residuals, found.status)
+        found = self._schwarz.solve(self._right(f), stop, guess)
+        return Answer(self._signal(self._solution(f, found.x)), found.residuals, found.status)
 
     def _norms(self, spectra: Any) -> Any:
         """Of what arrays with these spectra hold in place of the signal; or a bound, where that is nearly all."""
@@ -106,24 +99,3 @@ class TorusFactor(Factor):
     def _signal(self, spectra: Any) -> Any:
         """What arrays with these spectra hold in place of the signal."""
         return self.torus.crop(self.torus.signal(spectra), self.spatial)
-
-    def _in_parts(self, f: Any, tol: float, maxiter: int, start: Any, watch: Watch | None) -> Answer:
-        """Real operators act on real and imaginary parts alike: a batch of twice as many."""
-        xp, count = self.torus.arrays.xp, f.shape[0]
-
-        def apart(u: Any) -> Any:
-            return None if u is None else xp.concatenate([u.real, u.imag])
-
-        def together(u: Any) -> Any:
-            return u[:count] + 1j * u[count:]
-
-        def report(step: int, iterate: Callable[[], Any], worst: float) -> None:
-            if watch is not None:
-                watch(step, lambda: together(iterate()), worst)
-
-        # Each part comes down to the tolerance relative to itself, hence the whole to the same.
-        found = self.solve(apart(f), tol, maxiter, apart(start), None if watch is None else report)
-        return replace(found, x=together(found.x))
-
-    def _spectrum(self, u: Any) -> Any:
-        return self.torus.spectrum(self.torus.embed(u))

@@ -17,6 +17,7 @@ from ..arguments import Shape
 from ..operator import Operator
 from .arrays import Arrays
 from .cross import Cross, too_large
+from .in_frequency import OnTorus
 from .normal import Method, State
 from .on_torus import TorusFactor
 from .precision import AsNeeded
@@ -66,13 +67,14 @@ class PinnedState(State):
     def _power(self, row: Operator) -> Any:
         return power(self.torus.symbol(_geometry(row), row.weight))  # pyright: ignore[reportAttributeAccessIssue]
 
-    def at(self, alpha: float) -> AsNeeded:
+    def at(self, alpha: float) -> OnTorus:
         whole: Any = self.blur_power + alpha * self.penalty_power
 
         def factor(arrays: Arrays) -> PinnedFactor:
             return PinnedFactor(replace(self.torus, arrays=arrays), self.spatial, whole)
 
-        return AsNeeded(factor, self.torus.arrays, float(whole.min()), float(whole.max()))
+        solver = AsNeeded(factor, self.torus.arrays, float(whole.min()), float(whole.max()))
+        return OnTorus(self.torus, self.spatial, solver)
 
 
 def _geometry(row: Operator) -> Any:

@@ -67,6 +67,11 @@ def rows_of(operator: Operator) -> tuple[Operator, ...]:
     return (operator,)
 
 
+def parts_of(operator: Operator, y: Array) -> list[Array]:
+    """Of data `(*batch, *out_shape)` the part of each of `rows_of`."""
+    return operator.rows.split(y) if isinstance(operator, Blocks) and operator.columns.single else [y]
+
+
 def as_plain(operator: Operator) -> Convolution | str:
     """An operator as one convolution of one channel with stride 1, or what keeps it from being part of a circulant."""
     if not isinstance(operator, Convolution):

@@ -18,7 +18,8 @@ def minimise(task: Task, alpha: float) -> Found:
     """``min 1/2 ||A x - b||^2 + alpha/2 ||L x||^2``, for one alpha."""
     state, name, reason = task.state(alpha)
     factor = state.at(alpha)
-    answer = refined(task.problem, factor, task.f, alpha, task.tol, task.maxiter, task.start, task.watch)
+    equations = factor.equations_for(task.problem, task.b, alpha)
+    answer = refined(equations, task.tol, task.maxiter, task.start, task.watch)
     remarks = [reason, factor.remark]
     if is_one_of(task.method, ["auto"]) and name != krylov.METHOD.name and _stuck(answer):
         remarks.append(f"it stalled after {answer.iterations} steps, and conjugate gradients took over")
@@ -37,8 +38,8 @@ def _taken_over(task: Task, alpha: float, answer: Answer) -> Answer:
     """Conjugate gradients on the normal equations from where another method stalled, if they come closer."""
     count, watch = answer.iterations, task.watch
     later = None if watch is None else lambda step, iterate, worst: watch(count + step, iterate, worst)
-    factor = krylov.METHOD.prepare(task.problem).at(alpha)
-    more = refined(task.problem, factor, task.f, alpha, task.tol, task.maxiter - count, answer.x, later)
+    equations = krylov.METHOD.prepare(task.problem).at(alpha).equations_for(task.problem, task.b, alpha)
+    more = refined(equations, task.tol, task.maxiter - count, answer.x, later)
     if more.residuals[-1] > answer.residuals[-1]:
         return answer
     return replace(more, residuals=(*answer.residuals[:-1], *more.residuals))

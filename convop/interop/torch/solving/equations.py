@@ -12,7 +12,7 @@ from torch.autograd.function import once_differentiable
 
 from ....dtypes import Array
 from ....operator import Operator
-from ....solving.normal import Answer, Factor, Watch, refined
+from ....solving.normal import Answer, ByOperators, Factor, Watch, refined
 from ....solving.problem import Problem
 from .maps import Map
 
@@ -85,7 +85,7 @@ class System:
         """Without gradient."""
         problem, right, begin = cast(Any, (self.equations, f, start))
         with torch.no_grad():
-            return refined(problem, self.factor, right, self.alpha, self.tol, self.maxiter, begin, watch)
+            return refined(ByOperators(problem, self.factor, right, self.alpha), self.tol, self.maxiter, begin, watch)
 
     def tied(self, x: Tensor, f: Tensor) -> Tensor:
         """The solution `x` for `f`, through which gradients pass to whatever `f`, `alpha` and kernels come from."""
