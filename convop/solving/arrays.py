@@ -101,8 +101,13 @@ class Arrays:
         return pairs.view(np.result_type(pairs.dtype, np.complex64))
 
     def reals_of(self, values: Any) -> Any:
-        """What `complex_of` undoes."""
+        """What `complex_of` undoes; real numbers as they are."""
         return np.ascontiguousarray(values).view(np.finfo(values.dtype).dtype)
+
+    def norms(self, u: Any) -> Any:
+        """The 2-norm of each array of a batch."""
+        reals = self.reals_of(u.reshape((u.shape[0], -1)))
+        return self.xp.einsum("bi,bi->b", reals, reals) ** 0.5
 
     def inverses(self, matrices: Any) -> Any:
         """Of many small matrices `(*many, t, t)`."""

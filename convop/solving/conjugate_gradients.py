@@ -4,8 +4,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from .arrays import Arrays
-
 PATIENCE = 100  # steps without a new least residual after which a system counts as stalled
 
 
@@ -29,9 +27,7 @@ class Iterations:
     status: str  # "converged", "stalled", "max_iterations" or "interrupted"
 
 
-def conjugate_gradients(
-    descend: Callable[[Any], tuple[Any, Any]], residual: Any, start: Any, stop: Stop, arrays: Arrays
-) -> Iterations:
+def conjugate_gradients(descend: Callable[[Any], tuple[Any, Any]], residual: Any, start: Any, stop: Stop) -> Iterations:
     """Solve a Hermitian positive definite system for arrays of shape `(batch, unknowns)`.
 
     `descend` gives the preconditioner's answer to a residual, and what the system makes of that answer; `residual` is
@@ -51,12 +47,11 @@ def conjugate_gradients(
             if direction is None:
                 direction, image = fresh, its_image
             else:
-                share = _ratio(now, energy, arrays)
+                share = _ratio(now, energy)
                 direction, image = fresh + share * direction, its_image + share * image
             energy = now
-            step = _ratio(energy, _inner(direction, image), arrays)
             # A system that has come down to its tolerance rests, lest rounding carries it away.
-            step = arrays.xp.where((size > stop.tolerance)[:, None], step, step * 0)
+            step = _ratio(energy, _inner(direction, image)) * (size > stop.tolerance)[:, None]
             if not float(abs(step).max()) < float("inf"):
                 return Iterations(x, tuple(history), "stalled")
             x, residual = x + step * direction, residual - step * image
@@ -73,7 +68,7 @@ def _inner(a: Any, b: Any) -> Any:
     return (a.conj() * b).real.sum(-1)[:, None]
 
 
-def _ratio(a: Any, b: Any, arrays: Arrays) -> Any:
-    """`a / b`, and zero where both have become zero."""
-    safe = arrays.xp.where(b == 0, b * 0 + 1, b)
-    return arrays.xp.where(b == 0, a * 0, a / safe)
+def _ratio(a: Any, b: Any) -> Any:
+    """`a / b`, and zero where `b` has become zero."""
+    zero = b == 0
+    return a / (b + zero) * ~zero

@@ -94,9 +94,13 @@ def _predict(columns, predictors, errors, together, start, stop):
 
 
 def _solve(predictors, errors, right, found, together, start, stop):
-    """L(a) L(a)^H r - L(b) L(b)^H r, over the error, with b[m] = conj(a[size - m])."""
+    """L(a) L(a)^H r - L(b) L(b)^H r, over the error, with b[m] = conj(a[size - m]).
+
+    Two terms at a time, so that sums are read and written half as often; a row of zeros stands where one is missing:
+    after those of `a` and `r`, and before those of ``p = L(a)^H r`` and ``q = L(b)^H r``.
+    """
     size, together = right.shape[2], min(together, stop - start)
-    shape = (size, together)
+    shape = (size + 1, together)
     a, r = np.zeros(shape, right.dtype), np.zeros(shape, right.dtype)
     p, q = np.zeros(shape, right.dtype), np.zeros(shape, right.dtype)
     for first in range(start, stop, together):
@@ -108,17 +112,20 @@ def _solve(predictors, errors, right, found, together, start, stop):
             for k in range(width):
                 for i in range(size):
                     r[i, k] = right[item, first + k, i]
-            p[:], q[:] = r, 0  # a[0] is 1, and b[0] is 0
+            p[1:], q[1:] = r[:size], 0  # a[0] is 1, and b[0] is 0
             for j in range(size):
-                for i in range(j + 1, size):
+                for i in range(j + 1, size, 2):
+                    d, e = i - j, size - i + j
                     for k in range(width):
-                        p[j, k] += a[i - j, k].conjugate() * r[i, k]
-                        q[j, k] += a[size - i + j, k] * r[i, k]
-            r[:] = p
+                        p[j + 1, k] += a[d, k].conjugate() * r[i, k] + a[d + 1, k].conjugate() * r[i + 1, k]
+                        q[j + 1, k] += a[e, k] * r[i, k] + a[e - 1, k] * r[i + 1, k]
+            r[:size] = p[1:]
             for i in range(size):
-                for j in range(i):
+                for j in range(i, 0, -2):
+                    d, e = i - j + 1, size - i + j - 1
                     for k in range(width):
-                        r[i, k] += a[i - j, k] * p[j, k] - a[size - i + j, k].conjugate() * q[j, k]
+                        r[i, k] += a[d, k] * p[j, k] + a[d + 1, k] * p[j - 1, k]
+                        r[i, k] -= a[e, k].conjugate() * q[j, k] + a[e - 1, k].conjugate() * q[j - 1, k]
             for k in range(width):
                 for i in range(size):
                     found[item, first + k, i] = r[i, k] / errors[first + k]

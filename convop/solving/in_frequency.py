@@ -5,11 +5,15 @@ Rows that read nothing outside the signal are crops of circulants, so with the s
 ``A^H A + alpha L^H L = sum C^H M^H M C + rest``,
 
 and what is asked for, data as well as residuals, passes from transform to transform: nothing has to be prepared but
-these spectra, which the methods on a torus have already.
+these spectra, which the methods on a torus have already. Preparing the operators takes as long as solving where arrays
+are small; where they are large, their blocks pass through the caches faster than whole transforms do.
 """
 
+import abc
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -20,6 +24,8 @@ from .normal import Answer, Equations, Factor, Watch
 from .problem import Problem, parts_of
 from .torus import Torus
 
+SMALL = 2**17  # samples of a torus up to which equations are stated in frequency; measured
+
 
 @dataclass(frozen=True)
 class Cropped:
@@ -29,6 +35,11 @@ class Cropped:
     kept: Shape
     begin: Shape
 
+    @cached_property
+    def adjoint(self) -> Any:
+        """The spectrum of the adjoint circulant."""
+        return self.symbol.conj()
+
     def of(self, data: Any) -> Any:
         """Their part of data `(batch, *out_shape)`."""
         lead = data.shape[: data.ndim - len(self.kept)]
@@ -37,42 +48,51 @@ class Cropped:
         )
 
 
+class Spectral(Factor):
+    """A factor for signals `(batch, *spatial)`, which stand at the origin of a torus, and for their spectra."""
+
+    @abc.abstractmethod
+    def solve_spectra(
+        self, spectra: Any, tol: float, maxiter: int, start: Any = None, watch: Watch | None = None
+    ) -> Answer:
+        """As `solve`, for right-hand sides with these spectra `(batch, *frequencies)`; `start` is a signal."""
+
+
 class OnTorus(Factor):
-    """Solves for signals what `factor` solves for their spectra.
+    """Solves for arrays of any axes, and complex ones by real operators, what `factor` solves for signals.
 
     Parameters
     ----------
     torus : Torus
     spatial : tuple of int
         Sizes of the signals, which stand at the origin.
-    factor : Factor
-        Its right-hand sides are spectra of what is nothing outside the signals' place.
+    factor : Spectral
     """
 
-    def __init__(self, torus: Torus, spatial: Shape, factor: Factor) -> None:
+    def __init__(self, torus: Torus, spatial: Shape, factor: Spectral) -> None:
         self.torus, self.spatial, self.factor = torus, spatial, factor
 
     def solve(self, f: Any, tol: float, maxiter: int, start: Any = None, watch: Watch | None = None) -> Answer:
         if self.torus.real and "complex" in str(f.dtype):
             return self._in_parts(f, tol, maxiter, start, watch)
-        return self.through_spectra(self.spectra(f), f.shape[1:], tol, maxiter, start, watch)
+        return self.through(self.factor.solve, self.signals(f), f.shape[1:], tol, maxiter, start, watch)
 
-    def spectra(self, u: Any) -> Any:
-        """Of signals `(batch, *in_shape)`."""
-        return self.torus.spectrum(self.torus.embed(u.reshape((-1, *self.spatial))))
+    def signals(self, u: Any) -> Any:
+        """Arrays `(batch, *in_shape)` without an axis of one channel."""
+        return u.reshape((-1, *self.spatial))
 
-    def through_spectra(
-        self, right: Any, shape: Shape, tol: float, maxiter: int, start: Any, watch: Watch | None
-    ) -> Answer:
-        """Signals of this shape for right-hand sides with these spectra."""
+    def through(
+        self, solve: Callable[..., Answer], right: Any, shape: Shape, tol: float, maxiter: int, start: Any,
+        watch: Watch | None,
+    ) -> Answer:  # fmt: skip
+        """What one of the factor's ways to solve finds for right-hand sides as that takes them, in this shape."""
 
         def shaped(x: Any) -> Any:
             return x.reshape((-1, *shape))
 
         later = None if watch is None else lambda step, iterate, worst: watch(step, lambda: shaped(iterate()), worst)
-        begin = None if start is None else start.reshape((-1, *self.spatial))
         with self.torus.arrays.calm():
-            found = self.factor.solve(right, tol, maxiter, begin, later)
+            found = solve(right, tol, maxiter, None if start is None else self.signals(start), later)
         self.remark = self.factor.remark
         return replace(found, x=shaped(found.x))
 
@@ -96,7 +116,7 @@ class OnTorus(Factor):
 
 
 class OnTorusByRows(OnTorus):
-    """The same where the equations are these rows of circulants, and `rest`: residuals are computed in frequency too.
+    """The same where the equations are these rows of circulants, and `rest`: small ones are stated in frequency.
 
     Parameters
     ----------
@@ -109,13 +129,16 @@ class OnTorusByRows(OnTorus):
     """
 
     def __init__(
-        self, torus: Torus, spatial: Shape, factor: Factor, blurs: Sequence[Cropped], penalties: Sequence[Cropped],
+        self, torus: Torus, spatial: Shape, factor: Spectral, blurs: Sequence[Cropped], penalties: Sequence[Cropped],
         rest: float,
     ) -> None:  # fmt: skip
         super().__init__(torus, spatial, factor)
         self.blurs, self.penalties, self.rest = blurs, penalties, rest
+        self.rows = (*blurs, *penalties)
 
-    def equations_for(self, problem: Problem, b: Array, alpha: float) -> "InFrequency":
+    def equations_for(self, problem: Problem, b: Array, alpha: float) -> Equations:
+        if math.prod(self.torus.sizes) > SMALL:
+            return super().equations_for(problem, b, alpha)
         parts = parts_of(problem.A, b)
         return InFrequency(self, [rows.of(part) for rows, part in zip(self.blurs, parts, strict=True)], problem)
 
@@ -125,28 +148,30 @@ class InFrequency(Equations):
 
     def __init__(self, system: OnTorusByRows, data: list[Array], problem: Problem) -> None:
         self.system, self.torus, self.shape = system, system.torus, problem.A.in_shape
-        working = replace(self.torus.arrays, precision=np.finfo(data[0].dtype).dtype).working  # data may be finer
-        self._rows = [(working(rows.symbol), rows.kept) for rows in (*system.blurs, *system.penalties)]
+        self._kind = replace(self.torus.arrays, precision=np.finfo(data[0].dtype).dtype)  # data may be finer
         self._data: list[Any] = [*data, *(0 for _ in system.penalties)]
-        self.right: Any = sum(self._adjoint(symbol, part) for (symbol, _), part in zip(self._rows, data, strict=False))
+        self.right: Any = sum(self._adjoint(rows, part) for rows, part in zip(system.blurs, data, strict=True))
 
     def solve(
         self, right: Any, tol: float, maxiter: int, start: Array | None = None, watch: Watch | None = None
     ) -> Answer:
-        return self.system.through_spectra(right, self.shape, tol, maxiter, start, watch)
+        system = self.system
+        return system.through(system.factor.solve_spectra, right, self.shape, tol, maxiter, start, watch)
 
     def residual(self, x: Array) -> Any:
-        spectra = self.system.spectra(x)
-        left: Any = -self.system.rest * spectra
-        for (symbol, kept), data in zip(self._rows, self._data, strict=True):
-            left += self._adjoint(symbol, data - self.torus.crop(self.torus.signal(symbol * spectra), kept))
+        system, torus = self.system, self.torus
+        left = torus.spectrum(torus.embed(system.signals(x)))
+        images = [left * self._kind.working(rows.symbol) for rows in system.rows]
+        left *= -system.rest
+        for rows, image, data in zip(system.rows, images, self._data, strict=True):
+            left += self._adjoint(rows, data - torus.crop(torus.signal(image), rows.kept))
         return left
 
     def norms(self, right: Any) -> Array:
         return self.torus.norms(right)
 
-    def _adjoint(self, symbol: Any, rows: Any) -> Any:
-        """The spectra of what the adjoint of a circulant makes of rows from the origin on."""
-        spectra = self.torus.spectrum(self.torus.embed(rows))
-        spectra *= symbol.conj()
+    def _adjoint(self, rows: Cropped, values: Any) -> Any:
+        """The spectra of what the adjoint of these rows makes of their values."""
+        spectra = self.torus.spectrum(self.torus.embed(values))
+        spectra *= self._kind.working(rows.adjoint)
         return spectra

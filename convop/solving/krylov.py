@@ -10,9 +10,8 @@ from typing import Any
 import numpy as np
 
 from ..dtypes import Array
-from .arrays import Arrays
 from .conjugate_gradients import Stop, conjugate_gradients
-from .normal import Answer, Factor, Method, State, Watch, array_norms, batch_norms
+from .normal import Answer, Factor, Method, State, Watch, array_norms, divisors
 from .preconditioner import Prepared
 from .problem import Problem
 
@@ -41,8 +40,7 @@ class KrylovFactor(Factor):
         self, f: Array, tol: float, maxiter: int, start: Array | None = None, watch: Watch | None = None
     ) -> Answer:
         start = None if start is None else np.asarray(start, f.dtype)
-        arrays = Arrays(np.finfo(f.dtype).dtype)
-        return iterated(lambda x: self.problem.normal(x, self.alpha), self.apply, f, tol, maxiter, start, watch, arrays)
+        return iterated(lambda x: self.problem.normal(x, self.alpha), self.apply, f, tol, maxiter, start, watch)
 
 
 def iterated(
@@ -53,10 +51,9 @@ def iterated(
     maxiter: int,
     start: Any,
     watch: Watch | None,
-    arrays: Arrays,
 ) -> Answer:
     """Solve `normal(x) = f` for a batch `(batch, *in_shape)` of any of these arrays."""
-    shape, size = tuple(f.shape), batch_norms(f, arrays)
+    shape, size = tuple(f.shape), divisors(array_norms(f))
 
     def flat(x: Any) -> Any:
         return x.reshape((shape[0], -1))
@@ -69,9 +66,9 @@ def iterated(
         z = precondition(r.reshape(shape))
         return flat(z), flat(normal(z))
 
-    begin, residual = (arrays.zeros(shape, f), f) if start is None else (start, f - normal(start))
+    begin, residual = (0 * f, f) if start is None else (start, f - normal(start))
     stop = Stop(lambda r: array_norms(r) / size, tol, maxiter, None if watch is None else report, PATIENCE)
-    found = conjugate_gradients(descend, flat(residual), flat(begin), stop, arrays)
+    found = conjugate_gradients(descend, flat(residual), flat(begin), stop)
     return Answer(found.x.reshape(shape), found.residuals, found.status)
 
 

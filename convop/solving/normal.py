@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from ..dtypes import Array
-from .arrays import Arrays
 from .problem import Problem
 
 Watch = Callable[[int, Callable[[], Any], float], None]  # step, how to get the iterate, largest relative residual
@@ -142,8 +141,7 @@ def _corrected(watch: Watch, x: Array, left: float, steps: int) -> Watch:
 
 def relative(norms: Any, scale: Any) -> float:
     """The largest ratio of a batch; zero to zero is zero."""
-    norms, scale = np.asarray(norms), np.asarray(scale)
-    return float(np.max(np.where(norms == 0, 0, norms / np.where(scale == 0, 1, scale)), initial=0.0))
+    return float(np.max(np.asarray(norms) / divisors(np.asarray(scale)), initial=0.0))
 
 
 def array_norms(u: Any) -> Any:
@@ -151,7 +149,6 @@ def array_norms(u: Any) -> Any:
     return (u.conj() * u).real.reshape((u.shape[0], -1)).sum(-1) ** 0.5
 
 
-def batch_norms(u: Any, arrays: Arrays) -> Any:
-    """The 2-norm of each array of a batch; 1 for arrays of zeros, so that they may be divided by."""
-    norms = array_norms(u)
-    return arrays.xp.where(norms == 0, norms + 1, norms)
+def divisors(norms: Any) -> Any:
+    """Norms to divide by: 1 in place of 0."""
+    return norms + (norms == 0)

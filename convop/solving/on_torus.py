@@ -10,7 +10,8 @@ from typing import Any
 from ..arguments import Shape
 from .conjugate_gradients import Stop
 from .cross import Cross
-from .normal import Answer, Factor, Watch, array_norms
+from .in_frequency import Spectral
+from .normal import Answer, Watch, array_norms, divisors
 from .schwarz import Schwarz
 from .torus import Torus
 
@@ -43,11 +44,11 @@ class _Residual:
             if not NEAR[0] * self.tolerance < float(estimate.max()) < NEAR[1] * self.tolerance:
                 return estimate
         exact = self.compute(rho)
-        self.ratio = exact / (norms + (norms == 0))
+        self.ratio = exact / divisors(norms)
         return exact
 
 
-class TorusFactor(Factor):
+class TorusFactor(Spectral):
     """`x` in frequency from the right-hand side and from `z`, the solution on the cross."""
 
     torus: Torus
@@ -76,19 +77,25 @@ class TorusFactor(Factor):
         """The spectrum of the residual of the normal equations, from the residual on the cross."""
 
     def solve(self, f: Any, tol: float, maxiter: int, start: Any = None, watch: Watch | None = None) -> Answer:
-        """For spectra `f` of shape `(batch, *frequencies)`; `start` and what is found are signals."""
-        size = self.torus.norms(f)
-        size = self.torus.arrays.xp.where(size == 0, size + 1, size)
+        return self.solve_spectra(self._spectra(f), tol, maxiter, start, watch)
+
+    def _spectra(self, u: Any) -> Any:
+        return self.torus.spectrum(self.torus.embed(u))
+
+    def solve_spectra(
+        self, spectra: Any, tol: float, maxiter: int, start: Any = None, watch: Watch | None = None
+    ) -> Answer:
+        size = divisors(self.torus.norms(spectra))
         residual = _Residual(self.gain / size, lambda rho: self._norms(self._residual(rho)) / size, tol)
 
         def report(step: int, z: Any, worst: float) -> None:
             if watch is not None:
-                watch(step, lambda: self._signal(self._solution(f, z)), worst)
+                watch(step, lambda: self._signal(self._solution(spectra, z)), worst)
 
-        guess = None if start is None else self._guess(self.torus.spectrum(self.torus.embed(start)))
+        guess = None if start is None else self._guess(self._spectra(start))
         stop = Stop(residual, tol, maxiter, None if watch is None else report)
-        found = self._schwarz.solve(self._right(f), stop, guess)
-        return Answer(self._signal(self._solution(f, found.x)), found.residuals, found.status)
+        found = self._schwarz.solve(self._right(spectra), stop, guess)
+        return Answer(self._signal(self._solution(spectra, found.x)), found.residuals, found.status)
 
     def _norms(self, spectra: Any) -> Any:
         """Of what arrays with these spectra hold in place of the signal; or a bound, where that is nearly all."""

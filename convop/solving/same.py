@@ -24,7 +24,7 @@ from .arrays import Arrays
 from .cross import Cross, too_large
 from .frame import complement
 from .krylov import KrylovFactor, KrylovState
-from .normal import Answer, Factor, Method, State, Watch, array_norms, batch_norms
+from .normal import Answer, Factor, Method, State, Watch, array_norms, divisors
 from .problem import Problem, as_plain, rows_of
 from .same_gmres import gmres
 from .schwarz import Schwarz
@@ -143,7 +143,7 @@ class SameFactor(Factor):
         """What is missing from `start` is solved for."""
         problem = self.state.problem
         rest = f - problem.normal(start, self.alpha)
-        scale, left = batch_norms(f, self.torus.arrays), batch_norms(rest, self.torus.arrays)
+        scale, left = divisors(array_norms(f)), array_norms(rest)
         share = float((left / scale).max())
         if share <= tol:
             return Answer(start, (share,), "converged")
@@ -165,9 +165,9 @@ class SameFactor(Factor):
         return Answer(found.x[: len(f)] + 1j * found.x[len(f) :], found.residuals, found.status)
 
     def _through_cross(self, f: Array, tol: float, steps: int, watch: Watch | None) -> Answer:
-        shape, arrays = f.shape, self.torus.arrays
+        shape = f.shape
         spectrum = self.torus.spectrum(self.torus.embed(f.reshape((-1, *self.state.spatial))))
-        size = batch_norms(f, arrays)
+        size = divisors(array_norms(f))
         rows = self.columns.shape[0]
         right = self.cross.gather(
             np.concatenate([(spectrum * self.inverse)[:, None] * self.columns, -(spectrum * self.inverse)[:, None]], 1)

@@ -23,7 +23,7 @@ class Schwarz:
     """The system ``R S R^H z = right`` of a cross, for values and sums as `Cross` has them."""
 
     def __init__(self, cross: Cross) -> None:
-        self.cross, self.strips, self.arrays = cross, cross.strips, cross.arrays
+        self.cross, self.strips = cross, cross.strips
 
     def solve(self, right: Any, stop: Stop, start: Any = None) -> Iterations:
         """Conjugate gradients; where some steps do not do, with several sweeps each."""
@@ -32,7 +32,7 @@ class Schwarz:
         begin, explained = self.begin(residual, exact)
         begin, residual = begin if start is None else start + begin, residual - explained
         easy = replace(stop, maxiter=min(EASY_STEPS, stop.maxiter))
-        found = conjugate_gradients(partial(self.sweep, exact=exact), residual, begin, easy, self.arrays)
+        found = conjugate_gradients(partial(self.sweep, exact=exact), residual, begin, easy)
         if found.status != "max_iterations" or stop.maxiter == easy.maxiter:
             return found
         return self._by_several(right, stop, found, exact)
@@ -46,7 +46,7 @@ class Schwarz:
             watch=None if watch is None else lambda step, z, worst: watch(count + step, z, worst),
         )
         residual = right - self.cross.multiply(found.x)
-        more = conjugate_gradients(partial(self.sweeps, exact=exact), residual, found.x, later, self.arrays)
+        more = conjugate_gradients(partial(self.sweeps, exact=exact), residual, found.x, later)
         return replace(more, residuals=(*found.residuals[:-1], *more.residuals))
 
     def sweeps(self, residual: Any, exact: bool = True) -> tuple[Any, Any]:

@@ -91,7 +91,7 @@ class KrylovFactor(Factor):
         def normal(x: Any) -> Any:
             return self.equations.normal(x, self.alpha)
 
-        return iterated(normal, self.apply, f, tol, maxiter, start, watch, self.arrays)
+        return iterated(normal, self.apply, f, tol, maxiter, start, watch)
 
 
 def _preconditioner(kind: Kind, alpha: float, arrays: Tensors) -> Callable[[Tensor], Tensor]:

@@ -62,7 +62,7 @@ class Tensors(Arrays):
         return torch.view_as_complex(pairs.unflatten(-1, (-1, 2)))
 
     def reals_of(self, values: Tensor) -> Tensor:
-        return torch.view_as_real(values.resolve_conj()).flatten(-2)
+        return torch.view_as_real(values.resolve_conj()).flatten(-2) if values.is_complex() else values
 
     def inverses(self, matrices: Tensor) -> Tensor:
         return torch.linalg.inv(matrices)
