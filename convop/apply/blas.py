@@ -14,10 +14,11 @@ _limiting = threading.Lock()
 
 
 @cache
-def _controller() -> Any:
+def _libraries() -> list[Any]:
+    """Every BLAS that is loaded."""
     from threadpoolctl import ThreadpoolController
 
-    return ThreadpoolController()
+    return ThreadpoolController().select(user_api="blas").lib_controllers
 
 
 @contextmanager
@@ -30,8 +31,12 @@ def in_one_thread() -> Iterator[None]:
     if not _limiting.acquire(blocking=False):
         yield
         return
+    before = [(library, library.get_num_threads()) for library in _libraries()]
     try:
-        with _controller().limit(limits=1, user_api="blas"):
-            yield
+        for library, _ in before:
+            library.set_num_threads(1)
+        yield
     finally:
+        for library, threads in before:
+            library.set_num_threads(threads)
         _limiting.release()

@@ -11,6 +11,8 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from ..apply import threads
+from ..apply.blas import in_one_thread
 from ..apply.transforms import transform_workers
 from ..arguments import Shape
 from ..dtypes import Array, DType
@@ -70,14 +72,10 @@ class Arrays:
 
     def calm(self) -> AbstractContextManager[None]:
         """Within it, BLAS starts no threads, which would wait busily for more work and take the transforms' cores."""
-        from ..apply.blas import in_one_thread
-
         return in_one_thread()
 
     def product(self, a: Any, b: Any) -> Any:
         """The product of two matrices, or of stacks of them, one of which is thin."""
-        from ..apply import threads
-
         many = max(math.prod(a.shape[:-2]), math.prod(b.shape[:-2]))
         work = 2 * many * a.shape[-2] * a.shape[-1] * b.shape[-1]  # BLAS is twice as fast as our loops
         if work <= threads.WORTH_SHARING:

@@ -58,11 +58,8 @@ def rows_inside(operator: Operator) -> Rows | str:
             padding.append((min(before, 0), min(after, 0)))
         else:
             return f"it reads outside the array on axis {axis} (boundary {g.boundary[axis]})"
-    kept = Geometry.make(
-        g.spatial, g.kernel, dilation=g.dilation, padding=tuple(padding), boundary=g.boundary, lifted=g.lifted
-    )
-    begin = tuple(whole - inside for (whole, _), (inside, _) in zip(g.padding, kept.padding, strict=True))
-    return Rows(kept, plain.weight, begin)
+    begin = tuple(whole - inside for (whole, _), (inside, _) in zip(g.padding, padding, strict=True))
+    return Rows(replace(g, padding=tuple(padding)), plain.weight, begin)
 
 
 def _edges_vanish(operator: Convolution, axis: int) -> bool:
@@ -84,13 +81,13 @@ def obstacle(problem: Problem, alpha: float) -> str | None:
     """What keeps the method from serving."""
     if not alpha > 0:
         return "alpha is 0, and the method divides by it"
-    for operator in (problem.A, *(() if problem.L is None else (problem.L,))):
-        for row in rows_of(operator):
-            rows = rows_inside(row)
-            if isinstance(rows, str):
-                return rows
-    parts = [_inside(row) for operator in (problem.A, problem.L) if operator is not None for row in rows_of(operator)]
-    large = too_large(parts[0].geometry.spatial, tuple(each.geometry.out_spatial for each in parts), problem.dtype)
+    kept = []
+    for row in (*rows_of(problem.A), *(() if problem.L is None else rows_of(problem.L))):
+        rows = rows_inside(row)
+        if isinstance(rows, str):
+            return rows
+        kept.append(rows.geometry)
+    large = too_large(kept[0].spatial, tuple(geometry.out_spatial for geometry in kept), problem.dtype)
     if large is None and problem.L is not None and not determined(FrameState(problem).symbols):
         return "data and penalty leave a frequency free, and the method divides by what they say of each"
     return large

@@ -15,6 +15,8 @@ from collections.abc import Callable
 
 import numpy as np
 
+from ..apply import threads
+from ..apply.compiled import compiled
 from ..dtypes import Array, DType
 
 DOUBLE = np.dtype(np.float64)
@@ -56,9 +58,6 @@ class Toeplitz:
         return found.astype(narrow, copy=False).reshape(vectors.shape)
 
     def _shared(self, kernel: Callable[..., None], times: int, *arrays: Array) -> None:
-        from ..apply import threads
-        from ..apply.compiled import compiled
-
         work = 12.0 * times * self.columns.size * self.columns.shape[1]
         threads.share(compiled(kernel), len(self.columns), work, *arrays, TOGETHER)
 
