@@ -12,7 +12,8 @@ where `K` lives on the thin cross outside the frame. Other rows, those of furthe
 
 import math
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, reduce
+from operator import add
 from typing import Any
 
 import numpy as np
@@ -95,7 +96,7 @@ def obstacle(problem: Problem, alpha: float) -> str | None:
 
 def determined(symbols: list[Any]) -> bool:
     """Whether rows of these spectra see every frequency."""
-    seen: Any = sum(map(power, symbols))
+    seen = reduce(add, map(power, symbols))
     return bool(seen.min() > np.finfo(seen.dtype).eps * seen.max())
 
 
@@ -145,8 +146,7 @@ class FrameState(State):
     @cached_property
     def _largest(self) -> float:
         """That of the circulants, a bound on the largest eigenvalue of `A^H A`."""
-        seen: Any = sum(self.powers)
-        return float(seen.max())
+        return float(reduce(add, self.powers).max())
 
 
 def _inside(operator: Operator) -> Rows:
@@ -178,11 +178,11 @@ class FrameFactor(TorusFactor):
     ) -> None:
         self.torus, self.spatial = torus, spatial
         arrays, xp = torus.arrays, torus.arrays.xp
-        seen: Any = sum(powers)
+        seen = reduce(add, powers)
         whole = seen + rest
-        columns = arrays.working(xp.stack(rows))
+        columns = xp.stack(list(map(arrays.working, rows)))
         self.columns, self.adjoint, self.inverse = columns, columns.conj(), arrays.working(1 / whole)
-        self.cross = Cross(complement(rows, powers, rest, xp), torus, kept)
+        self.cross = Cross(complement(rows, powers, rest, whole, xp), torus, kept)
         self.gain = math.sqrt(float(seen.max()))
 
     def _right(self, spectrum: Any) -> Any:
@@ -213,16 +213,17 @@ class FrameFactor(TorusFactor):
         return spectra[:, 0] if len(self.adjoint) == 1 else spectra.sum(1)
 
 
-def complement(rows: list[Any], powers: list[Any], rest: Any, xp: Any) -> Any:
-    """`I - C P^-1 C^H`, its diagonal written as a sum so that nothing cancels."""
-    whole = sum(powers) + rest
+def complement(rows: list[Any], powers: list[Any], rest: Any, whole: Any, xp: Any) -> Any:
+    """`I - C P^-1 C^H` with `whole` for `P`, its diagonal written as a sum so that nothing cancels."""
 
     def entry(q: int, r: int) -> Any:
         if q != r:
             return -rows[q] * rows[r].conj() / whole
         return (sum((p for other, p in enumerate(powers) if other != q), rest)) / whole
 
-    return xp.stack([xp.stack([entry(q, r) for r in range(len(rows))]) for q in range(len(rows))])
+    count = range(len(rows))
+    entries = xp.stack([entry(q, r) for q in count for r in count])
+    return entries.reshape((len(rows), len(rows), *whole.shape))
 
 
 METHOD = Method(

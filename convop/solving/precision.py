@@ -51,15 +51,15 @@ class AsNeeded(Spectral):
         # A correction of what was solved in double stays there: its tolerance is loose, but that factor is at hand.
         if not self._may or tol < ENOUGH * self.single.epsilon or self.arrays in self._made:
             return way(self._in(self.arrays))(f, tol, maxiter, start, watch)
-        scale = divisors(self.arrays.norms(f)).reshape(
-            (-1, *(1,) * (f.ndim - 1))
-        )  # what remains is near 1 in any units
+        # What remains is near 1, in any units.
+        scale = divisors(self.arrays.norms(f)).reshape((-1, *(1,) * (f.ndim - 1)))
+        unit = 1 / scale
 
         def narrow(u: Any) -> Any:
-            return self.single.working(u / scale)
+            return self.single.working(u * unit)
 
         def wide(u: Any) -> Any:
-            return self.arrays.working(u) * scale
+            return u * scale
 
         later = None if watch is None else lambda step, iterate, worst: watch(step, lambda: wide(iterate()), worst)
         begin = None if start is None else narrow(start)

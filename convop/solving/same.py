@@ -109,7 +109,7 @@ class SameFactor(Factor):
         working = self.torus.arrays.working
         self.columns = working(np.stack(state.symbols))
         self.inverse, self.power = working(1 / whole), working(whole)
-        data = complement(state.symbols, powers, alpha, np)
+        data = complement(state.symbols, powers, alpha, whole, np)
         across = np.stack(state.symbols) / whole
         below = np.concatenate([across.conj(), -1 / whole[None]])
         symbol = np.concatenate([np.concatenate([data, across[:, None]], 1), below[None]])

@@ -61,6 +61,7 @@ class Torus:
         """The factor of a single-channel convolution at each frequency, in double precision."""
         wide = weight[0, 0].astype(np.result_type(weight.dtype, np.float64 if self.real else np.complex128))
         # A tap that reads at lag `l` stands at `-l` of the impulse response; a long kernel wraps around.
-        places = np.ix_(*((-geometry.lags(axis)) % n for axis, n in enumerate(self.sizes)))
-        flat = np.ravel_multi_index(np.broadcast_arrays(*places), self.sizes)
+        flat: Any = 0
+        for axis, n in enumerate(self.sizes):
+            flat = np.add.outer(flat * n, -geometry.lags(axis) % n)
         return self.spectrum(self.arrays.placed(self.sizes, flat.ravel(), wide.ravel()))
