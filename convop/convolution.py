@@ -125,7 +125,7 @@ class Convolution(Operator):
     @cached_property
     def method(self) -> str:
         """The name of what applies it; of "auto" the cheapest, which is looked for when it is needed."""
-        return plan.cheapest(self.geometry, self.weight) if self._asked == "auto" else self._asked
+        return plan.choose(self._asked, self.geometry, self.weight)
 
     @property
     def _engine(self) -> Any:
@@ -261,7 +261,11 @@ class Convolution(Operator):
         return f"Convolution {taps}"
 
     def __repr__(self) -> str:
-        return f"{super().__repr__()[:-1]}, {self.method}>"
+        try:
+            method = self.method
+        except GeometryError:  # constants of this machine that cannot be read are told when it is applied
+            method = self._asked
+        return f"{super().__repr__()[:-1]}, {method}>"
 
     def _lines(self) -> list[str]:
         g = self.geometry

@@ -92,6 +92,7 @@ class KernelOperator(Operator):
         weight = self._as_weight(x).reshape(count, g.groups, -1, *g.weight_shape[1:]).swapaxes(0, 1)
         wide = replace(g, channels_out=count * g.channels_out)
         weight = np.ascontiguousarray(weight, dtype).reshape(wide.weight_shape)
+        plan.require(self.method, wide, weight)
         y = _run(plan.choose(self.method, wide, weight), wide, weight, signal)
         y = y.reshape(len(signal), g.groups, count, -1, *g.out_spatial)
         return np.moveaxis(y, 2, 0).reshape(many + self.out_shape)

@@ -37,6 +37,44 @@ def test_another_who_stays_longer_leaves_nothing_behind():
     assert threads() == before
 
 
+@pytest.mark.parametrize("main_first", [True, False])
+def test_threads_take_turns(main_first):
+    """Each sees one thread, although another thread that has set limits before is still there."""
+    before, seen, asked, leave = threads(), [], threading.Event(), threading.Event()
+
+    def see():
+        with in_one_thread():
+            seen.append(threads())
+
+    def other():
+        see()
+        asked.set()
+        leave.wait(10)
+
+    if main_first:
+        see()
+    thread = threading.Thread(target=other)
+    thread.start()
+    assert asked.wait(10)
+    see()
+    leave.set()
+    thread.join()
+    assert set(seen) == {1}
+    assert threads() == before
+
+
+def test_nothing_stays_locked_where_limiting_fails(monkeypatch):
+    def unknown():
+        raise OSError("no library")
+
+    with monkeypatch.context() as broken:
+        broken.setattr("convop.apply.blas._libraries", unknown)
+        with pytest.raises(OSError, match="no library"), in_one_thread():
+            pass
+    with in_one_thread():
+        assert threads() == 1
+
+
 def test_nested_calls_and_errors():
     before = threads()
 

@@ -8,7 +8,8 @@ from solving_cases import Draws
 import convop
 from convop.solving import frame, pinned, precision
 from convop.solving.arrays import Arrays
-from convop.solving.normal import Answer, Factor
+from convop.solving.normal import Answer
+from convop.solving.on_torus import Spectral
 from convop.solving.precision import AsNeeded
 from convop.solving.problem import Problem
 
@@ -17,17 +18,17 @@ draw, blur = DRAWS.array, DRAWS.blur
 DOUBLE, SINGLE = Arrays(np.dtype(np.float64)), Arrays(np.dtype(np.float32))
 
 
-class Recorder(Factor):
+class Recorder(Spectral):
     """Notes what it is asked, and answers half of it."""
 
     def __init__(self, arrays, asked):
         self.arrays, self.asked = arrays, asked
 
-    def solve(self, f, tol, maxiter, start=None, watch=None):
-        self.asked.append((self.arrays, f.dtype.char, None if start is None else start.dtype.char))
+    def solve(self, spectra, tol, maxiter, start=None, watch=None):
+        self.asked.append((self.arrays, spectra.dtype.char, None if start is None else start.dtype.char))
         if watch is not None:
-            watch(1, lambda: f / 2, 0.5)
-        return Answer(f / 2, (1.0, 0.0), "converged")
+            watch(1, lambda: spectra / 2, 0.5)
+        return Answer(spectra / 2, (1.0, 0.0), "converged")
 
 
 def recorded(arrays=DOUBLE, least=0.01, largest=1.0):

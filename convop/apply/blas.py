@@ -14,11 +14,11 @@ _limiting = threading.Lock()
 
 
 @cache
-def _libraries() -> list[Any]:
-    """Every BLAS that is loaded."""
+def _libraries() -> Any:
+    """Every BLAS that was loaded when this was first asked for."""
     from threadpoolctl import ThreadpoolController
 
-    return ThreadpoolController().select(user_api="blas").lib_controllers
+    return ThreadpoolController().select(user_api="blas")
 
 
 @contextmanager
@@ -31,12 +31,8 @@ def in_one_thread() -> Iterator[None]:
     if not _limiting.acquire(blocking=False):
         yield
         return
-    before = [(library, library.get_num_threads()) for library in _libraries()]
     try:
-        for library, _ in before:
-            library.set_num_threads(1)
-        yield
+        with _libraries().limit(limits=1):  # which hands the right to set limits back to whoever comes next
+            yield
     finally:
-        for library, threads in before:
-            library.set_num_threads(threads)
         _limiting.release()

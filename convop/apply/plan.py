@@ -110,15 +110,9 @@ def require(method: object, geometry: Geometry, weight: Array) -> None:
         )
 
 
-def cheapest(geometry: Geometry, weight: Array) -> str:
-    """The name of the engine that "auto" stands for."""
-    return next(iter(costs(geometry, weight)))
-
-
 def choose(method: str, geometry: Geometry, weight: Array) -> str:
-    """The name of the engine: the cheapest for "auto", else `method` if it can serve."""
-    require(method, geometry, weight)
-    return cheapest(geometry, weight) if method == "auto" else method
+    """The name of the engine: the cheapest for "auto", else `method`, which is one that can serve (`require`)."""
+    return next(iter(costs(geometry, weight))) if method == "auto" else method
 
 
 def kept(method: str, geometry: Geometry, weight: Array) -> str:

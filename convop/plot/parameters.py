@@ -55,7 +55,7 @@ class _Setting:
 def _problem(A: Any, b: Any, regularizer: Any) -> tuple[Problem, Array]:
     operator, b = linear_part(A, b)
     problem = Problem(operator, as_regularizer(regularizer, operator))
-    data, batch = as_data(b, operator)
+    data, batch = as_data(b, problem)
     if batch:
         raise ShapeError(f"a picture shows one item of data, of shape {operator.out_shape}, got a batch of {batch}")
     return problem, data

@@ -24,9 +24,9 @@ from ..geometry import Geometry
 from ..operator import Operator
 from ..stacking import vstack
 from .frame import METHOD, FrameFactor, FrameState, Rows, determined, rows_inside
-from .in_frequency import OnTorus
 from .normal import Method, State
-from .problem import Problem, rows_of
+from .on_torus import OnTorus
+from .problem import Problem, rows_of, wraps
 from .table import choose
 from .task import Found, Task
 
@@ -73,15 +73,11 @@ def wrapped(task: Task) -> Wrapped | None:
 
 def _sizes(blurs: list[Rows]) -> Shape:
     """Fast sizes with room for a buffer; the own ones of axes around which something is read."""
-    around = [any(_reads_around(rows.geometry, axis) for rows in blurs) for axis in range(blurs[0].geometry.ndim)]
+    geometries = [rows.geometry for rows in blurs]
     return tuple(
-        n if own else fast_length(n + BUFFER, real=True)
-        for n, own in zip(blurs[0].geometry.spatial, around, strict=True)
+        n if wraps(geometries, axis) else fast_length(n + BUFFER, real=True)
+        for axis, n in enumerate(geometries[0].spatial)
     )
-
-
-def _reads_around(g: Geometry, axis: int) -> bool:
-    return "periodic" in g.boundary[axis] and any(g.reads_outside(axis))
 
 
 def _rows(operator: Operator) -> Rows:

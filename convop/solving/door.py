@@ -111,7 +111,7 @@ def solve(
     operator, b = linear_part(A, b)
     minimise = PRIORS[known_prior(prior)]
     problem = Problem(operator, as_regularizer(regularizer, operator))
-    data, batch = as_data(b, operator)
+    data, batch = as_data(b, problem)
     rule = as_rule(alpha)
     if data.size == 0:
         x, nothing = np.zeros((*batch, *operator.in_shape), data.dtype), np.zeros(batch)

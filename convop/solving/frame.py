@@ -31,7 +31,7 @@ from .in_frequency import Cropped, OnTorusByRows
 from .normal import Method, State
 from .on_torus import TorusFactor
 from .precision import AsNeeded
-from .problem import Problem, as_plain, rows_of
+from .problem import Problem, as_plain, rows_of, wraps
 from .torus import Torus, power
 
 
@@ -60,7 +60,12 @@ def rows_inside(operator: Operator) -> Rows | str:
         else:
             return f"it reads outside the array on axis {axis} (boundary {g.boundary[axis]})"
     begin = tuple(whole - inside for (whole, _), (inside, _) in zip(g.padding, padding, strict=True))
-    return Rows(replace(g, padding=tuple(padding)), plain.weight, begin)
+    if tuple(padding) == g.padding:
+        return Rows(g, plain.weight, begin)
+    kept = Geometry.make(
+        g.spatial, g.kernel, dilation=g.dilation, padding=tuple(padding), boundary=g.boundary, lifted=g.lifted
+    )
+    return Rows(kept, plain.weight, begin)
 
 
 def _edges_vanish(operator: Convolution, axis: int) -> bool:
@@ -115,10 +120,13 @@ class FrameState(State):
 
     def _sizes(self) -> Shape:
         """The scene's own sizes where rows of a regulariser or a period ask for them, fast ones otherwise."""
-        fixed = [bool(self.penalties) or "periodic" in pair for pair in self.blurs[0].geometry.boundary]
+        own = [
+            bool(self.penalties) or wraps((rows.geometry for rows in self.blurs), axis)
+            for axis in range(len(self.spatial))
+        ]
         return tuple(
-            n if own else fast_length(n, real=False)  # with a factor of 11 as fast, and the strips are thinner
-            for n, own in zip(self.spatial, fixed, strict=True)
+            n if own[axis] else fast_length(n, real=False)  # with a factor of 11 as fast, and the strips are thinner
+            for axis, n in enumerate(self.spatial)
         )
 
     def at(self, alpha: float) -> OnTorusByRows:
@@ -127,7 +135,7 @@ class FrameState(State):
         powers = [*self.powers[:blurs], *(alpha * p for p in self.powers[blurs:])]
         rest = 0.0 if self.penalties else alpha
         rows = [
-            Cropped(symbol, each.geometry.out_spatial, each.begin)
+            Cropped(symbol, each.geometry.taps, each.geometry.out_spatial, each.begin)
             for symbol, each in zip(symbols, (*self.blurs, *self.penalties), strict=True)
         ]
         kept = tuple(each.kept for each in rows)
@@ -145,7 +153,7 @@ class FrameState(State):
 
     @cached_property
     def _largest(self) -> float:
-        """That of the circulants, a bound on the largest eigenvalue of `A^H A`."""
+        """The largest power of all rows together, a bound on the largest eigenvalue of `A^H A`."""
         return float(reduce(add, self.powers).max())
 
 

@@ -3,6 +3,7 @@
 import abc
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from .problem import Problem
 
 Watch = Callable[[int, Callable[[], Any], float], None]  # step, how to get the iterate, largest relative residual
 REFINEMENTS = 3
+FAR = 1e6  # a modulus beyond which, and beyond whose reciprocal, data are brought near 1
 
 
 @dataclass(frozen=True)
@@ -20,12 +22,25 @@ class Answer:
 
     x: Array
     residuals: tuple[float, ...]  # relative to the right-hand side, the largest of the batch, after each step
-    status: str  # "converged", "stalled" or "max_iterations"
+    status: str  # "converged", "stalled", "max_iterations" or "interrupted"
     left: Any = None  # the norm of each item's residual, where `refined` has computed it anew
 
     @property
     def iterations(self) -> int:
         return len(self.residuals) - 1
+
+
+@dataclass(frozen=True)
+class Data:
+    """A problem and data `(batch, *out_shape)` for it."""
+
+    problem: Problem
+    b: Array
+
+    @cached_property
+    def f(self) -> Array:
+        """`A^H b`."""
+        return self.problem.adjoint(self.b)
 
 
 class Factor(abc.ABC):
@@ -39,12 +54,12 @@ class Factor(abc.ABC):
     ) -> Answer:
         """Solve for `f` of shape `(batch, *in_shape)` to the relative residual `tol`, from `start` on."""
 
-    def equations_for(self, problem: Problem, b: Array, alpha: float) -> "Equations":
-        """The normal equations for data `b` of shape `(batch, *out_shape)`."""
-        return ByOperators(problem, self, problem.adjoint(b), alpha)
+    def equations_for(self, data: Data, alpha: float) -> "NormalEquations":
+        """The normal equations that belong to data."""
+        return ByOperators(data.problem, self, data.f, alpha)
 
 
-class Equations(abc.ABC):
+class NormalEquations(abc.ABC):
     """Normal equations for some data; right-hand sides are what their method makes of them, signals or spectra."""
 
     right: Any
@@ -65,7 +80,7 @@ class Equations(abc.ABC):
 
 
 @dataclass(frozen=True)
-class ByOperators(Equations):
+class ByOperators(NormalEquations):
     """`(A^H A + alpha L^H L) x = right`, with residuals computed by the operators themselves."""
 
     problem: Problem
@@ -103,7 +118,7 @@ class Method:
 
 
 def refined(
-    equations: Equations, tol: float, maxiter: int, start: Array | None = None, watch: Watch | None = None
+    equations: NormalEquations, tol: float, maxiter: int, start: Array | None = None, watch: Watch | None = None
 ) -> Answer:
     """The solution, with its residual computed anew: what rounding or a loose inner bound left is solved for again."""
     scale = equations.norms(equations.right)
@@ -137,6 +152,16 @@ def refined(
 def _corrected(watch: Watch, x: Array, left: float, steps: int) -> Watch:
     """Show the iterates of a correction to `x` as iterates of the whole."""
     return lambda step, iterate, worst: watch(steps + step, lambda: x + iterate(), left * worst)
+
+
+def units(largest: Array) -> Array:
+    """What to divide data by whose moduli come up to these, so that their squares stay within the exponents.
+
+    Powers of two, which round nothing; 1 where data are near 1 as they are, or all zero.
+    """
+    far = (largest > FAR) | ((largest < 1 / FAR) & (largest > 0))
+    _, exponents = np.frexp(largest)
+    return np.ldexp(np.ones_like(largest), np.where(far, exponents - 1, 0))
 
 
 def relative(norms: Any, scale: Any) -> float:

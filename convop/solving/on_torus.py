@@ -3,15 +3,14 @@
 import abc
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
 from ..arguments import Shape
 from .conjugate_gradients import Stop
 from .cross import Cross
-from .in_frequency import Spectral
-from .normal import Answer, Watch, array_norms, divisors
+from .normal import Answer, Factor, Watch, array_norms, divisors
 from .schwarz import Schwarz
 from .torus import Torus
 
@@ -48,6 +47,54 @@ class _Residual:
         return exact
 
 
+class Spectral(abc.ABC):
+    """The normal equations for one `alpha` on a torus, prepared for any number of right-hand sides."""
+
+    remark: str = ""  # as of a `Factor`
+
+    @abc.abstractmethod
+    def solve(self, spectra: Any, tol: float, maxiter: int, start: Any = None, watch: Watch | None = None) -> Answer:
+        """Signals `(batch, *spatial)`, as `start` is, for right-hand sides with spectra `(batch, *frequencies)`."""
+
+
+class OnTorus(Factor):
+    """Solves for signals what `factor` solves for their spectra.
+
+    Parameters
+    ----------
+    torus : Torus
+    spatial : tuple of int
+        Sizes of the signals, which stand at the origin.
+    factor : Spectral
+    """
+
+    def __init__(self, torus: Torus, spatial: Shape, factor: Spectral) -> None:
+        self.torus, self.spatial, self.factor = torus, spatial, factor
+
+    def solve(self, f: Any, tol: float, maxiter: int, start: Any = None, watch: Watch | None = None) -> Answer:
+        return self.by_spectra(self.spectra(f), f.shape[1:], tol, maxiter, start, watch)
+
+    def spectra(self, u: Any) -> Any:
+        """Of signals `(batch, *in_shape)`."""
+        return self.torus.spectrum(self.torus.embed(self._signals(u)))
+
+    def _signals(self, u: Any) -> Any:
+        """Without an axis of one channel."""
+        return u.reshape((-1, *self.spatial))
+
+    def by_spectra(self, right: Any, shape: Shape, tol: float, maxiter: int, start: Any, watch: Watch | None) -> Answer:
+        """Signals of this shape for right-hand sides with these spectra."""
+
+        def shaped(x: Any) -> Any:
+            return x.reshape((-1, *shape))
+
+        later = None if watch is None else lambda step, iterate, worst: watch(step, lambda: shaped(iterate()), worst)
+        with self.torus.arrays.calm():
+            found = self.factor.solve(right, tol, maxiter, None if start is None else self._signals(start), later)
+        self.remark = self.factor.remark
+        return replace(found, x=shaped(found.x))
+
+
 class TorusFactor(Spectral):
     """`x` in frequency from the right-hand side and from `z`, the solution on the cross."""
 
@@ -76,15 +123,7 @@ class TorusFactor(Spectral):
     def _residual(self, rho: Any) -> Any:
         """The spectrum of the residual of the normal equations, from the residual on the cross."""
 
-    def solve(self, f: Any, tol: float, maxiter: int, start: Any = None, watch: Watch | None = None) -> Answer:
-        return self.solve_spectra(self._spectra(f), tol, maxiter, start, watch)
-
-    def _spectra(self, u: Any) -> Any:
-        return self.torus.spectrum(self.torus.embed(u))
-
-    def solve_spectra(
-        self, spectra: Any, tol: float, maxiter: int, start: Any = None, watch: Watch | None = None
-    ) -> Answer:
+    def solve(self, spectra: Any, tol: float, maxiter: int, start: Any = None, watch: Watch | None = None) -> Answer:
         size = divisors(self.torus.norms(spectra))
         residual = _Residual(self.gain / size, lambda rho: self._norms(self._residual(rho)) / size, tol)
 
@@ -92,7 +131,7 @@ class TorusFactor(Spectral):
             if watch is not None:
                 watch(step, lambda: self._signal(self._solution(spectra, z)), worst)
 
-        guess = None if start is None else self._guess(self._spectra(start))
+        guess = None if start is None else self._guess(self.torus.spectrum(self.torus.embed(start)))
         stop = Stop(residual, tol, maxiter, None if watch is None else report)
         found = self._schwarz.solve(self._right(spectra), stop, guess)
         return Answer(self._signal(self._solution(spectra, found.x)), found.residuals, found.status)

@@ -17,11 +17,10 @@ from ..arguments import Shape
 from ..operator import Operator
 from .arrays import Arrays
 from .cross import Cross, too_large
-from .in_frequency import OnTorus
 from .normal import Method, State
-from .on_torus import TorusFactor
+from .on_torus import OnTorus, TorusFactor
 from .precision import AsNeeded
-from .problem import Problem, as_plain, rows_of
+from .problem import Problem, as_plain, rows_of, torn_axis, wraps
 from .torus import Torus, power
 
 
@@ -32,8 +31,7 @@ def shortfall(operator: Operator) -> str | None:
         return plain
     g = plain.geometry
     for axis, (pair, width, span) in enumerate(zip(g.boundary, g.padding, g.reach, strict=True)):
-        wraps = "periodic" in pair and any(g.reads_outside(axis))
-        if not wraps and (pair != ("zero", "zero") or min(width) < span - 1):
+        if "periodic" not in pair and (pair != ("zero", "zero") or min(width) < span - 1):
             return f"axis {axis} does not write every sample that the kernel reaches"
     return None
 
@@ -47,7 +45,9 @@ def obstacle(problem: Problem, alpha: float) -> str | None:
     if reason is not None:
         return reason
     geometries = [_geometry(row) for row in rows]
-    return too_large(_sizes(geometries), (geometries[0].spatial,), problem.dtype)
+    return torn_axis(geometries, lambda g, axis: g.reach[axis] > 1) or too_large(
+        _sizes(geometries), (geometries[0].spatial,), problem.dtype
+    )
 
 
 class PinnedState(State):
@@ -85,9 +85,8 @@ def _sizes(geometries: list[Any]) -> Shape:
     """Fast sizes that hold the signal and the reach of every kernel; the own ones of periodic axes."""
     sizes = []
     for axis, n in enumerate(geometries[0].spatial):
-        periodic = any("periodic" in g.boundary[axis] for g in geometries)
         least = max(n + g.reach[axis] - 1 for g in geometries)
-        sizes.append(n if periodic else fast_length(least, real=False))
+        sizes.append(n if wraps(geometries, axis) else fast_length(least, real=False))
     return tuple(sizes)
 
 

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from .arrays import Arrays
-from .in_frequency import Spectral
 from .normal import Answer, Watch, divisors
+from .on_torus import Spectral
 
 SINGLE = np.dtype(np.float32)
 ENOUGH = 8  # units of rounding that a tolerance has to leave; answers need one to three, as measured
@@ -36,23 +36,12 @@ class AsNeeded(Spectral):
         self._may = arrays.epsilon < self.single.epsilon and largest <= WELL * least and 1 / RANGE <= largest <= RANGE
         self._made: dict[Arrays, Spectral] = {}
 
-    def solve(self, f: Any, tol: float, maxiter: int, start: Any = None, watch: Watch | None = None) -> Answer:
-        return self._by(lambda factor: factor.solve, f, tol, maxiter, start, watch)
-
-    def solve_spectra(
-        self, spectra: Any, tol: float, maxiter: int, start: Any = None, watch: Watch | None = None
-    ) -> Answer:
-        return self._by(lambda factor: factor.solve_spectra, spectra, tol, maxiter, start, watch)
-
-    def _by(
-        self, way: Callable[[Spectral], Callable[..., Answer]], f: Any, tol: float, maxiter: int, start: Any,
-        watch: Watch | None,
-    ) -> Answer:  # fmt: skip
+    def solve(self, spectra: Any, tol: float, maxiter: int, start: Any = None, watch: Watch | None = None) -> Answer:
         # A correction of what was solved in double stays there: its tolerance is loose, but that factor is at hand.
         if not self._may or tol < ENOUGH * self.single.epsilon or self.arrays in self._made:
-            return way(self._in(self.arrays))(f, tol, maxiter, start, watch)
+            return self._in(self.arrays).solve(spectra, tol, maxiter, start, watch)
         # What remains is near 1, in any units.
-        scale = divisors(self.arrays.norms(f)).reshape((-1, *(1,) * (f.ndim - 1)))
+        scale = divisors(self.arrays.norms(spectra)).reshape((-1, *(1,) * (spectra.ndim - 1)))
         unit = 1 / scale
 
         def narrow(u: Any) -> Any:
@@ -64,7 +53,7 @@ class AsNeeded(Spectral):
         later = None if watch is None else lambda step, iterate, worst: watch(step, lambda: wide(iterate()), worst)
         begin = None if start is None else narrow(start)
         self.remark = "in single precision, which the tolerance allows"
-        found = way(self._in(self.single))(narrow(f), tol, maxiter, begin, later)
+        found = self._in(self.single).solve(narrow(spectra), tol, maxiter, begin, later)
         return replace(found, x=wide(found.x))
 
     def _in(self, arrays: Arrays) -> Spectral:

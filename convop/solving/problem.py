@@ -1,5 +1,6 @@
 """What is solved: an operator, what its solutions are penalised by, and the normal equations of both."""
 
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -82,9 +83,23 @@ def as_plain(operator: Operator) -> Convolution | str:
     if any(s != 1 for s in g.stride):
         return f"it has stride {g.stride}"
     for axis, pair in enumerate(g.boundary):
-        if "periodic" in pair and any(g.reads_outside(axis)) and g.out_spatial[axis] != g.spatial[axis]:
+        if "periodic" in pair and g.out_spatial[axis] != g.spatial[axis]:
             return f"axis {axis} is periodic and changes its size"
     return operator
+
+
+def wraps(geometries: Iterable[Geometry], axis: int) -> bool:
+    """Whether any of these rows reads around an axis, which then is a period of their torus."""
+    return any("periodic" in g.boundary[axis] for g in geometries)
+
+
+def torn_axis(geometries: Sequence[Geometry], ends: Callable[[Geometry, int], bool]) -> str | None:
+    """The axis around which some rows read, while others, as `ends` says, need the zeros beyond it; None if none is."""
+    for axis in range(geometries[0].ndim):
+        straight = [g for g in geometries if not wraps([g], axis)]
+        if len(straight) < len(geometries) and any(ends(g, axis) for g in straight):
+            return f"axis {axis} is periodic for some rows and ends for others"
+    return None
 
 
 def as_regularizer(regularizer: Any, A: Operator) -> Operator | None:
@@ -140,7 +155,7 @@ def _named(name: str, A: Operator) -> Operator:
 def _known_sides(geometry: Geometry, axis: int) -> tuple[str, str]:
     """The boundary of an axis, "symmetric" on a side where nothing outside is read."""
     pair = geometry.boundary[axis]
-    if "periodic" in pair and any(geometry.reads_outside(axis)):
+    if "periodic" in pair:
         return pair
     before, after = (
         name if reads else "symmetric" for name, reads in zip(pair, geometry.reads_outside(axis), strict=True)

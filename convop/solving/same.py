@@ -25,7 +25,7 @@ from .cross import Cross, too_large
 from .frame import complement
 from .krylov import KrylovFactor, KrylovState
 from .normal import Answer, Factor, Method, State, Watch, array_norms, divisors
-from .problem import Problem, as_plain, rows_of
+from .problem import Problem, as_plain, rows_of, torn_axis, wraps
 from .same_gmres import gmres
 from .schwarz import Schwarz
 from .torus import Torus, power
@@ -40,8 +40,7 @@ def _shortfall(row: Operator) -> str | None:
         return plain
     g = plain.geometry
     for axis, pair in enumerate(g.boundary):
-        wraps = "periodic" in pair and any(g.reads_outside(axis))
-        if not wraps and pair != ("zero", "zero"):
+        if "periodic" not in pair and pair != ("zero", "zero"):
             return f"it reads outside the array on axis {axis} (boundary {pair})"
     return None
 
@@ -53,8 +52,11 @@ def obstacle(problem: Problem, alpha: float) -> str | None:
     if problem.L is not None:
         return "it knows no regulariser but the identity"
     rows = rows_of(problem.A)
-    return next((reason for reason in map(_shortfall, rows) if reason is not None), None) or too_large(
-        _sizes(rows), _kept(rows), problem.dtype
+    short = next((reason for reason in map(_shortfall, rows) if reason is not None), None)
+    return (
+        short
+        or torn_axis(_geometries(rows), lambda g, axis: any(g.reads_outside(axis)))
+        or too_large(_sizes(rows), _kept(rows), problem.dtype)
     )
 
 
@@ -73,8 +75,7 @@ def _sizes(rows: tuple[Operator, ...]) -> Shape:
     sizes, geometries = [], _geometries(rows)
     for axis, n in enumerate(geometries[0].spatial):
         least = max(max(n + max(0, *g.padding[axis]), g.out_spatial[axis]) for g in geometries)
-        periodic = any("periodic" in g.boundary[axis] for g in geometries)
-        sizes.append(n if periodic else fast_length(least, real=False))
+        sizes.append(n if wraps(geometries, axis) else fast_length(least, real=False))
     return tuple(sizes)
 
 
@@ -120,8 +121,6 @@ class SameFactor(Factor):
     ) -> Answer:
         if self.fallback is not None:
             return self.fallback.solve(f, tol, maxiter, start, watch)
-        if self.torus.real and np.iscomplexobj(f):
-            return self._in_parts(f, tol, maxiter, start)
         if start is not None:
             return self._from(f, tol, maxiter, start, watch)
         with self.torus.arrays.calm():
@@ -154,15 +153,6 @@ class SameFactor(Factor):
 
         more = self.solve(rest, min(0.5, tol / share), maxiter, None, None if watch is None else report)
         return Answer(start + more.x, tuple(share * each for each in more.residuals), more.status)
-
-    def _in_parts(self, f: Array, tol: float, maxiter: int, start: Array | None) -> Answer:
-        """Real operators act on real and imaginary parts alike: a batch of twice as many."""
-
-        def apart(u: Array) -> Array:
-            return np.concatenate([np.real(u), np.imag(u)])
-
-        found = self.solve(apart(f), tol, maxiter, None if start is None else apart(start))
-        return Answer(found.x[: len(f)] + 1j * found.x[len(f) :], found.residuals, found.status)
 
     def _through_cross(self, f: Array, tol: float, steps: int, watch: Watch | None) -> Answer:
         shape = f.shape

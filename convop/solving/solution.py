@@ -25,8 +25,8 @@ class Solution:
     iterations : int
         Steps taken; 0 for direct methods.
     residual_norms : tuple of float
-        After each step the measure that `tol` bounds, the largest of the batch: the last computed anew from `x`, those
-        before as the method knows or estimates it.
+        After each step the measure that `tol` bounds, the largest of the batch; of "tikhonov" the last is computed
+        anew from `x`, those before are as the method knows or estimates it.
     error_bound : float or ndarray
         A proven bound on the relative error of `x` against the exact minimiser, nan where there is none.
     scene : ndarray, optional

@@ -1,7 +1,7 @@
 """A call of `solve` with its arguments made canonical."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -10,8 +10,7 @@ import numpy as np
 from ..arguments import Shape, as_int
 from ..dtypes import Array, as_signal
 from ..errors import GeometryError, ShapeError
-from ..operator import Operator
-from .normal import State, Watch
+from .normal import Data, State, Watch, units
 from .problem import Problem
 from .table import choose
 
@@ -34,14 +33,30 @@ class Task:
     watch: Watch | None
 
     @cached_property
+    def data(self) -> Data:
+        return Data(self.problem, self.b)
+
+    @property
     def f(self) -> Array:
         """`A^H b`."""
-        return self.problem.adjoint(self.b)
+        return self.data.f
 
     def state(self, alpha: float) -> tuple[State, str, str]:
         """The problem prepared by the method that the table chooses; its name and its reason."""
         method = choose(self.problem, alpha, self.method)
         return method.prepare(self.problem), method.name, method.reason
+
+    def near_one(self) -> tuple["Task", Array | None]:
+        """The task for data of moduli near 1, and what to multiply its solutions by; None where they are as given."""
+        reals = np.ascontiguousarray(self.b).view(np.finfo(self.b.dtype).dtype)
+        unit = units(abs(reals).reshape((len(reals), -1)).max(1))
+        if (unit == 1).all():
+            return self, None
+        back = unit.reshape((-1, *(1,) * len(self.problem.A.in_shape)))
+        start, watch = None if self.start is None else self.start / back, self.watch
+        later = None if watch is None else lambda step, iterate, worst: watch(step, lambda: back * iterate(), worst)
+        b = (self.b.reshape((len(unit), -1)) / unit[:, None]).reshape(self.b.shape)
+        return replace(self, b=b, start=start, watch=later), back
 
     def item(self, index: int) -> "Task":
         """One item of the batch."""
@@ -66,8 +81,9 @@ class Found:
     error_bound: Any
 
 
-def as_data(b: Any, A: Operator) -> tuple[Array, Shape]:
+def as_data(b: Any, problem: Problem) -> tuple[Array, Shape]:
     """`b` with one batch axis, in the type of the solution, and the batch axes it had."""
+    A = problem.A
     array = as_signal(b, A.dtype)
     rank = array.ndim - len(A.out_shape)
     if array.shape == (A.shape[0],) and A.out_shape != (A.shape[0],):
@@ -82,7 +98,7 @@ def as_data(b: Any, A: Operator) -> tuple[Array, Shape]:
             f"b holds {bad} samples that are NaN or inf, and a solution would spread them everywhere; replace them, "
             f"or leave them out with convop.Select(A.out_shape, mask) @ A"
         )
-    array = array.astype(np.result_type(array.dtype, A.dtype), copy=False)
+    array = array.astype(np.result_type(array.dtype, problem.dtype), copy=False)
     return array.reshape((-1, *A.out_shape)), array.shape[:rank]
 
 

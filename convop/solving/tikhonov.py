@@ -16,9 +16,10 @@ ROUNDING = 1e3  # units of rounding, relative to the right-hand side, down to wh
 
 def minimise(task: Task, alpha: float) -> Found:
     """``min 1/2 ||A x - b||^2 + alpha/2 ||L x||^2``, for one alpha."""
+    task, unit = task.near_one()
     state, name, reason = task.state(alpha)
     factor = state.at(alpha)
-    equations = factor.equations_for(task.problem, task.b, alpha)
+    equations = factor.equations_for(task.data, alpha)
     answer = refined(equations, task.tol, task.maxiter, task.start, task.watch)
     remarks = [reason, factor.remark]
     if is_one_of(task.method, ["auto"]) and name != krylov.METHOD.name and _stuck(answer):
@@ -26,19 +27,20 @@ def minimise(task: Task, alpha: float) -> Found:
         answer = _taken_over(task, alpha, answer)
     bound = error_bound(task.problem, answer, alpha)
     reason = "; ".join(filter(None, remarks))
-    return Found(answer.x, alpha, answer.status, name, reason, answer.iterations, answer.residuals, bound)
+    x = answer.x if unit is None else unit * answer.x
+    return Found(x, alpha, answer.status, name, reason, answer.iterations, answer.residuals, bound)
 
 
 def _stuck(answer: Answer) -> bool:
     """Whether a method stalled, and not for want of precision."""
-    return answer.status == "stalled" and answer.residuals[-1] > ROUNDING * np.finfo(answer.x.dtype).eps
+    return answer.status == "stalled" and not answer.residuals[-1] <= ROUNDING * np.finfo(answer.x.dtype).eps
 
 
 def _taken_over(task: Task, alpha: float, answer: Answer) -> Answer:
     """Conjugate gradients on the normal equations from where another method stalled, if they come closer."""
     count, watch = answer.iterations, task.watch
     later = None if watch is None else lambda step, iterate, worst: watch(count + step, iterate, worst)
-    equations = krylov.METHOD.prepare(task.problem).at(alpha).equations_for(task.problem, task.b, alpha)
+    equations = krylov.METHOD.prepare(task.problem).at(alpha).equations_for(task.data, alpha)
     more = refined(equations, task.tol, task.maxiter - count, answer.x, later)
     if more.residuals[-1] > answer.residuals[-1]:
         return answer

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,7 +14,6 @@ from ....solving.door import ADVICE, WORST_FIRST
 from ....solving.normal import Answer, Method, State, Watch
 from ....solving.solution import Solution
 from ....solving.table import METHODS, choose
-from ....solving.tikhonov import error_bound
 from ..number_types import numpy_dtype
 from .equations import Equations, System
 from .methods import TENSOR_METHODS
@@ -53,11 +52,8 @@ class Call:
         graded = self.graded or (torch.is_grad_enabled() and getattr(weight, "requires_grad", False))
         blur = equations.A
         f = (blur.adjoint if graded else blur.fixed.adjoint)(self.data)
-        f = f.to(equations.dtype(f.dtype))
-        answer = system.solve(f.detach(), start, watch)
+        answer, bound = system.solve(f.detach(), start, watch)
         x: Any = answer.x
-        with torch.no_grad():
-            bound = error_bound(cast(Any, equations), answer, alpha)
         x = system.tied(x, f) if graded else x
         return self._solution(x, answer, weight, bound, method, system.factor.remark)
 

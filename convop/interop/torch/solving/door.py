@@ -61,6 +61,7 @@ def solve(
         weight = nothing if isinstance(rule, Rule) else alpha
         return Solution(x, weight, "converged", "none", "b holds nothing", 0, (), nothing)
     equations = Equations(blur, penalty, data.is_complex())
+    data = data.to(equations.dtype(data.dtype))
     call = Call(equations, data, batch, method, as_tolerance(tol), as_steps(maxiter))
     start = None if x0 is None else _as_start(x0, call)
     with progress_bar(progress) as bar:

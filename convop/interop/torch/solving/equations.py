@@ -1,7 +1,7 @@
 """The normal equations on tensors, and the derivative of their solution."""
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, cast
 
@@ -12,8 +12,9 @@ from torch.autograd.function import once_differentiable
 
 from ....dtypes import Array
 from ....operator import Operator
-from ....solving.normal import Answer, ByOperators, Factor, Watch, refined
+from ....solving.normal import Answer, ByOperators, Factor, Watch, refined, units
 from ....solving.problem import Problem
+from ....solving.tikhonov import error_bound
 from .maps import Map
 
 
@@ -67,7 +68,18 @@ class Equations:
 
     def norms(self, x: Tensor) -> Array:
         """The 2-norm of each array of a batch."""
-        return torch.linalg.vector_norm(x.reshape(x.shape[0], -1), dim=1).numpy(force=True)
+        return torch.linalg.vector_norm(x.reshape(x.shape[0], -1), dim=1, dtype=_double(x)).numpy(force=True)
+
+
+def _double(x: Tensor) -> torch.dtype:
+    """The type in which squares of such numbers neither overflow nor vanish."""
+    return torch.complex128 if x.is_complex() else torch.float64
+
+
+def _units(f: Tensor) -> Tensor:
+    """For each item of a batch what brings it near 1."""
+    largest = f.abs().flatten(1).amax(1).numpy(force=True)
+    return torch.from_numpy(units(largest)).to(f.device).reshape(-1, *(1,) * (f.ndim - 1))
 
 
 @dataclass(frozen=True)
@@ -81,11 +93,15 @@ class System:
     tol: float
     maxiter: int
 
-    def solve(self, f: Tensor, start: Tensor | None = None, watch: Watch | None = None) -> Answer:
-        """Without gradient."""
-        problem, right, begin = cast(Any, (self.equations, f, start))
+    def solve(self, f: Tensor, start: Tensor | None = None, watch: Watch | None = None) -> tuple[Answer, Array]:
+        """Without gradient, and with the bound on the error of each item."""
         with torch.no_grad():
-            return refined(ByOperators(problem, self.factor, right, self.alpha), self.tol, self.maxiter, begin, watch)
+            unit = _units(f)
+            later = None if watch is None else lambda step, iterate, worst: watch(step, lambda: unit * iterate(), worst)
+            problem, right, begin = cast(Any, (self.equations, f / unit, None if start is None else start / unit))
+            equations = ByOperators(problem, self.factor, right, self.alpha)
+            answer = refined(equations, self.tol, self.maxiter, begin, later)
+            return replace(answer, x=unit * answer.x), error_bound(problem, answer, self.alpha)
 
     def tied(self, x: Tensor, f: Tensor) -> Tensor:
         """The solution `x` for `f`, through which gradients pass to whatever `f`, `alpha` and kernels come from."""
@@ -108,7 +124,7 @@ class Implicit(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
         system: System = ctx.system
-        answer = system.solve(gradient.resolve_conj())
+        answer, _ = system.solve(gradient.resolve_conj())
         if answer.status == "interrupted":
             raise KeyboardInterrupt
         if answer.status != "converged":
