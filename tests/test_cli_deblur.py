@@ -372,3 +372,73 @@ def test_help_has_examples(capsys):
         main(["deblur", "--help"])
     assert caught.value.code == 0
     assert "examples:" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("shape", "options", "axes"),
+    [
+        ((30, 31), {"photometric": "miniswhite"}, "YX"),
+        ((3, 30, 31), {"photometric": "rgb", "planarconfig": "separate"}, "SYX"),
+        ((30, 31, 3), {"photometric": "rgb", "resolution": (300, 200)}, "YXS"),
+        ((12, 30, 31), {"imagej": True, "resolution": (4, 4), "metadata": {"axes": "ZYX", "spacing": 0.3}}, "ZYX"),
+        ((12, 2, 30, 31), {"imagej": True, "metadata": {"axes": "ZCYX"}}, "ZCYX"),
+        ((12, 30, 31), {"metadata": {"axes": "TYX"}}, "TYX"),
+    ],
+)
+def test_a_tiff_still_says_what_its_samples_are(tmp_path, shape, options, axes):
+    tifffile.imwrite(tmp_path / "a.tif", scene(shape, 200).astype(np.uint16), **options)
+    assert run(tmp_path / "a.tif", "--psf", "gaussian:sigma=1", "-o", tmp_path / "o.tif", *FAST) == 0
+    with tifffile.TiffFile(tmp_path / "a.tif") as before, tifffile.TiffFile(tmp_path / "o.tif") as after:
+        assert (after.series[0].axes, after.series[0].shape) == (axes, shape)
+        assert after.is_imagej == before.is_imagej
+        spacing = [(file.imagej_metadata or {}).get("spacing") for file in (before, after)]
+        assert spacing[0] == spacing[1] == options.get("metadata", {}).get("spacing")
+        old, new = before.pages[0], after.pages[0]
+        assert (new.photometric, new.planarconfig) == (old.photometric, old.planarconfig)
+        assert (new.get_resolution(), new.resolutionunit) == (old.get_resolution(), old.resolutionunit)
+
+
+def test_colours_that_are_no_light_are_refused(tmp_path, capsys):
+    image = pytest.importorskip("PIL.Image")
+    image.new("CMYK", (30, 31)).save(tmp_path / "a.jpg")
+    assert "is in CMYK" in failure(capsys, tmp_path / "a.jpg", "--psf", "disk:radius=1", "-o", tmp_path / "o.png")
+
+
+@pytest.mark.parametrize(
+    ("psf", "said"),
+    [
+        ("gaussian:sigma=nan", "is no setting"), ("gaussian:sigma=inf", "is no setting"),
+        ("gaussian:sigma=2,sigma=3", "twice"), ("disk:radius=4x4", "one number for all axes"),
+    ],
+)  # fmt: skip
+def test_odd_numbers_of_a_blur_are_usage_errors(capsys, psf, said):
+    with pytest.raises(SystemExit, match="2"):
+        run("a.png", "--psf", psf, "-o", "o.png")
+    assert said in " ".join(capsys.readouterr().err.split())
+
+
+def test_numbers_that_make_no_kernel(tmp_path, capsys):
+    np.save(tmp_path / "a.npy", np.zeros((30, 30)))
+    np.save(tmp_path / "k.npy", np.full((3, 3), np.nan))
+    for psf, said in (("gaussian:sigma=-1", "greater than 0"), (tmp_path / "k.npy", "NaN or inf")):
+        assert said in failure(capsys, tmp_path / "a.npy", "--psf", psf, "-o", tmp_path / "o.npy")
+
+
+@pytest.mark.parametrize("options", [["--alpha", "gcv"], ["--prior", "tv", "--alpha", "gcv"], ["--alpha", "upre"]])
+def test_rules_by_name_serve_the_default_prior(tmp_path, options):
+    sharp = scene((40, 42))
+    noise = 0.01 * np.random.default_rng(0).standard_normal((34, 36))
+    np.save(tmp_path / "a.npy", blurred(sharp, GAUSSIAN) + noise)
+    assert run(tmp_path / "a.npy", "--psf", "gaussian:sigma=1", "-o", tmp_path / "o.npy", *options) == 0
+    error, before = (np.linalg.norm(np.load(tmp_path / name) - shown(sharp, GAUSSIAN)) for name in ("o.npy", "a.npy"))
+    assert error < 0.8 * before
+
+
+def test_steps_can_be_limited(tmp_path, capsys):
+    np.save(tmp_path / "a.npy", blurred(scene((40, 42), 100), GAUSSIAN))
+    options = ("--prior", "poisson", "--maxiter", 7)
+    assert run(tmp_path / "a.npy", "--psf", "gaussian:sigma=1", "-o", tmp_path / "o.npy", *options) == 0
+    assert "max_iterations" in capsys.readouterr().err
+    A = convop.Convolution(GAUSSIAN, (40, 42), mode="valid")
+    want = convop.solve(A, np.load(tmp_path / "a.npy"), prior="poisson", maxiter=7).x
+    np.testing.assert_allclose(np.load(tmp_path / "o.npy"), shown(want, GAUSSIAN), rtol=1e-9)

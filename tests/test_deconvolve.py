@@ -330,3 +330,84 @@ def test_the_benchmark_runs(capsys):
     assert main(["--quick"]) == 0
     lead = next(line for line in capsys.readouterr().out.splitlines() if "PSNR inside" in line)
     assert float(lead.split("least ")[1].split(",")[0]) > 0.5
+
+
+def psnr(x, sharp):
+    return 20 * np.log10(np.ptp(sharp) / np.sqrt(np.mean((x - sharp) ** 2)))
+
+
+@pytest.fixture(scope="module")
+def smooth_noise():
+    """A blurred picture whose noise has no fine part, as a JPEG's or a smoothed picture's; kernel and scene."""
+    kernel = convop.psf.gaussian(13, 2)
+    scene = 255 * checks((140, 131), 9)
+    noise = np.random.default_rng(2).standard_normal((128, 119))
+    soft = convop.Convolution(convop.psf.gaussian(7, 0.8), noise.shape, boundary="symmetric")(noise)
+    return blurred(kernel, scene) + soft, kernel, shown(kernel.shape, scene)
+
+
+def test_noise_that_is_not_white_is_not_fitted(smooth_noise):
+    b, kernel, sharp = smooth_noise
+    solution = convop.deconvolve(b, kernel)
+    assert "as if noise were not white" in solution.reason
+    assert psnr(solution.x, sharp) > psnr(b, sharp) + 3
+
+
+def test_without_noise_cross_validation_is_trusted():
+    kernel = convop.psf.gaussian(13, 2)
+    scene = 255 * checks((140, 131), 9)
+    b, sharp = blurred(kernel, scene), shown(kernel.shape, scene)
+    solution = convop.deconvolve(b, kernel)
+    assert "not white" not in solution.reason
+    assert psnr(solution.x, sharp) > psnr(b, sharp) + 10
+
+
+@pytest.mark.parametrize("factor", [1e-6, 3.0, 1e6])
+def test_the_unit_of_a_kernel_is_that_of_the_estimate(factor):
+    sharp, b, kernel = noisy(noise=0.01)
+    want, found = convop.deconvolve(b, kernel), convop.deconvolve(b, kernel * factor)
+    assert found.alpha == pytest.approx(want.alpha * factor, rel=0.05)
+    assert psnr(found.x * factor, sharp) == pytest.approx(psnr(want.x, sharp), abs=0.3)
+
+
+def test_windows_are_where_the_picture_is():
+    picture = np.zeros((1, 512, 512))
+    picture[0, 210:310, 205:300] = 1 + checks((100, 95))
+    for window in _windows(picture, (5, 5)):
+        assert window.shape == (128, 128)
+        assert np.count_nonzero(window) > 0.4 * 100 * 95
+    crowded = picture + checks((512, 512))
+    assert np.array_equal(_windows(crowded, (5, 5))[0], crowded[0, 64:192, 64:192])
+
+
+def test_rules_by_name_where_probes_choose():
+    _, b, kernel = noisy(noise=0.02)
+    automatic = convop.deconvolve(b, kernel)
+    named = convop.deconvolve(b, kernel, prior="tv", alpha="gcv", noise=5.0)  # which has no say in it
+    assert named.alpha == automatic.alpha
+    assert np.array_equal(named.x, automatic.x)  # to the same tolerance, too
+    told, seen = (convop.deconvolve(b, kernel, alpha="upre", noise=noise) for noise in (0.02, None))
+    assert told.alpha == convop.deconvolve(b, kernel, noise=0.02).alpha
+    assert seen.alpha == pytest.approx(told.alpha, rel=0.5)
+    with pytest.raises(convop.GeometryError, match="lcurve"):
+        convop.deconvolve(b, kernel, alpha="lcurve")
+
+
+def test_a_start_for_the_picture_is_none_for_the_windows():
+    _, b, kernel = noisy(noise=0.02)
+    solution = convop.deconvolve(b, kernel, x0=np.pad(b, 2, mode="edge"))
+    assert solution.alpha == convop.deconvolve(b, kernel).alpha
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"noise": 0}, "noise=0 says"),
+        ({"noise": "x"}, "noise"),
+        ({"noise": -1}, "noise"),
+        ({"callback": 3}, "callback"),
+    ],
+)
+def test_options_are_looked_at_before_anything_is_computed(options, said):
+    with pytest.raises(convop.GeometryError, match=said):
+        convop.deconvolve(np.ones((30, 30)), np.full((3, 3), 1 / 9), **options)

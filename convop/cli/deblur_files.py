@@ -1,8 +1,9 @@
 """Pictures and volumes in and out with their bit depth kept: PNG and the like, TIFF, NPY."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,8 @@ from ..errors import ConvopError
 from .picture import write_whole
 
 COLOURS = (3, 4)
+IMAGEJ = ("spacing", "unit", "mode", "min", "max", "Ranges", "loop", "finterval")  # kept of what ImageJ says
+NO_LIGHT = ("CMYK", "LAB", "HSV")  # modes whose numbers are not in proportion to light, nor to its square root
 
 
 @dataclass(frozen=True)
@@ -21,6 +24,7 @@ class Picture:
     values: NDArray
     channel_axis: int | None
     opacity: NDArray | None = None  # what a file says of transparency; it is not blurred with the rest
+    tags: dict[str, Any] = field(default_factory=dict)  # what a TIFF says of its samples, as its writer takes it
 
     def with_values(self, values: NDArray) -> "Picture":
         return replace(self, values=values)
@@ -67,11 +71,25 @@ def _read_tiff(path: Path) -> Picture:
         if file.pages[0].photometric.name == "PALETTE":
             raise ConvopError(f"{path} numbers colours of a palette; save it with the colours themselves (RGB)")
         values, axes = series.asarray(), series.axes
-        opaque = bool(file.pages[0].extrasamples)
+        opaque, tags = bool(file.pages[0].extrasamples), _tags(file, axes)
     channel = next((axes.index(letter) for letter in "SC" if letter in axes), None)
     if opaque and axes.endswith("S"):
-        return Picture(values[..., :-1], values.ndim - 1, values[..., -1:])
-    return Picture(values, channel)
+        return Picture(values[..., :-1], values.ndim - 1, values[..., -1:], tags)
+    return Picture(values, channel, None, tags)
+
+
+def _tags(file: Any, axes: str) -> dict[str, Any]:
+    """What samples mean and which axes they have, of a file of tifffile's, for another one."""
+    page = file.pages[0]
+    tags: dict[str, Any] = {"photometric": page.photometric.name.lower()}
+    if page.photometric.name == "RGB" and axes[-1] != "S":
+        tags["planarconfig"] = "separate"
+    if (resolution := page.get_resolution()) != (1.0, 1.0):
+        tags |= {"resolution": resolution, "resolutionunit": page.resolutionunit}
+    if file.is_imagej:
+        kept = {key: value for key, value in (file.imagej_metadata or {}).items() if key in IMAGEJ}
+        return tags | {"imagej": True, "metadata": {"axes": axes, **kept}}
+    return tags | {"metadata": {"axes": axes}}
 
 
 def _read_picture(path: Path) -> Picture:
@@ -80,6 +98,8 @@ def _read_picture(path: Path) -> Picture:
         count = file.properties(index=...).n_images or 1
         if count > 1:
             raise ConvopError(f"{path} holds {count} pictures; give one, or a TIFF or NPY file of all")
+        if (colours := file.metadata(index=0).get("mode")) in NO_LIGHT:
+            raise ConvopError(f"{path} is in {colours}, of which a blur is no convolution; save it as RGB or grey")
         values = _deep_colours(path) if _has_deep_colours(path) else np.asarray(file.read(index=0, rotate=True))
     if values.dtype == bool:
         values = values.astype(np.uint8) * np.uint8(255)
@@ -146,5 +166,7 @@ def _save_deep_png(path: Path, picture: Picture) -> None:
 def _save_tiff(path: Path, picture: Picture) -> None:
     whole, last = picture.whole, picture.values.ndim - 1
     colours = picture.channel_axis in (last, -1) and picture.values.shape[-1] == 3
-    extra = {"extrasamples": ["unassalpha"]} if picture.opacity is not None else {}
-    require("tifffile", "cli").imwrite(path, whole, photometric="rgb" if colours else "minisblack", **extra)
+    tags = {"photometric": "rgb" if colours else "minisblack"} | picture.tags
+    if picture.opacity is not None:
+        tags["extrasamples"] = ["unassalpha"]
+    require("tifffile", "cli").imwrite(path, whole, **tags)

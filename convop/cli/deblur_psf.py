@@ -26,6 +26,8 @@ class Kind:
 
 def _gaussian(numbers: Numbers, axes: int) -> Array:
     sigma = _each(numbers, "sigma", axes)
+    if min(sigma) <= 0:
+        raise ConvopError(f"sigma has to be greater than 0, got {min(sigma):g}")
     return psf.gaussian(_size(numbers, [2 * int(np.ceil(3 * s)) + 1 for s in sigma], axes), sigma)
 
 
@@ -42,6 +44,7 @@ KINDS = {
         ("length",), ("angle",), lambda numbers, axes: psf.motion(numbers["length"][0], numbers.get("angle", (0.0,))[0])
     ),
 }
+FOR_EACH_AXIS = ("sigma", "size")
 SHOWN = "gaussian:sigma=2, moffat:fwhm=4,beta=3, disk:radius=4, motion:length=15,angle=30 or the name of a file"
 
 
@@ -62,7 +65,10 @@ class Psf:
             if Path(text).is_file():
                 return cls(text, None, {})
             raise ConvopError(f"{text!r} is no blur and no file; give {SHOWN}")
-        numbers = dict(map(_number, rest.split(","))) if rest else {}
+        settings = [_number(item) for item in rest.split(",")] if rest else []
+        numbers = dict(settings)
+        if len(numbers) < len(settings):
+            raise ConvopError(f"{text!r} says a number twice; say each once")
         known = (*kind.needs, *kind.takes)
         odd, missing = [key for key in numbers if key not in known], [key for key in kind.needs if key not in numbers]
         if odd or missing:
@@ -70,6 +76,9 @@ class Psf:
                 f"{name} takes {', '.join(known)}, got {', '.join(numbers) or 'nothing'}; for instance "
                 f"{next(each for each in SHOWN.replace(' or', ',').split(', ') if each.startswith(name))}"
             )
+        for key, values in numbers.items():
+            if len(values) > 1 and key not in FOR_EACH_AXIS:
+                raise ConvopError(f"{key} of {text!r} is one number for all axes")
         return cls(text, kind, numbers)
 
     def kernel(self, axes: int) -> tuple[Array, str]:
@@ -78,6 +87,8 @@ class Psf:
             kernel = self.kind.make(self.numbers, min(axes, MOST_AXES))
             return kernel, f"psf {self.text}: {_sizes(kernel)}"
         kernel = taps(Path(self.text))
+        if not np.isfinite(kernel).all():
+            raise ConvopError(f"{self.text} holds NaN or inf; give a finite picture of a bright point")
         total = kernel.sum()
         if not abs(total) > 0:
             raise ConvopError(f"{self.text} sums to 0 and cannot be scaled to 1; give the picture of a bright point")
@@ -100,7 +111,10 @@ def _number(item: str) -> tuple[str, tuple[float, ...]]:
     """`key=2` or, for each axis, `key=1x2x2`."""
     key, _, value = item.partition("=")
     try:
-        return key.strip(), tuple(float(part) for part in value.split("x"))
+        numbers = tuple(float(part) for part in value.split("x"))
+        if not np.isfinite(numbers).all():
+            raise ValueError
+        return key.strip(), numbers
     except ValueError:
         raise ConvopError(f"{item!r} is no setting of a blur; write {key or 'sigma'}=2, or 1x2 for each axis") from None
 

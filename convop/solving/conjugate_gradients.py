@@ -20,7 +20,7 @@ class Stop:
 
 @dataclass(frozen=True)
 class Iterations:
-    """The last iterate, the largest residual of the batch after each step, and why it ended."""
+    """The iterate of least residual, the largest residual of the batch after each step, and why it ended."""
 
     x: Any
     residuals: tuple[float, ...]
@@ -36,12 +36,16 @@ def conjugate_gradients(descend: Callable[[Any], tuple[Any, Any]], residual: Any
     x = start
     size = stop.residual(residual)
     history, direction, image, energy = [float(size.max())], None, None, None
+    best, least = x, history[0]
+    status = "converged"
     try:
         while history[-1] > stop.tolerance:
             if len(history) > stop.maxiter:
-                return Iterations(x, tuple(history), "max_iterations")
+                status = "max_iterations"
+                break
             if len(history) > stop.patience and min(history[-stop.patience :]) >= min(history[: -stop.patience]):
-                return Iterations(x, tuple(history), "stalled")
+                status = "stalled"
+                break
             fresh, its_image = descend(residual)
             now = _inner(residual, fresh)
             if direction is None:
@@ -53,15 +57,18 @@ def conjugate_gradients(descend: Callable[[Any], tuple[Any, Any]], residual: Any
             # A system that has come down to its tolerance rests, lest rounding carries it away.
             step = _ratio(energy, _inner(direction, image)) * (size > stop.tolerance)[:, None]
             if not float(abs(step).max()) < float("inf"):
-                return Iterations(x, tuple(history), "stalled")
+                status = "stalled"
+                break
             x, residual = x + step * direction, residual - step * image
             size = stop.residual(residual)
             history.append(float(size.max()))
+            if history[-1] < least:
+                best, least = x, history[-1]
             if stop.watch is not None:
                 stop.watch(len(history) - 1, x, history[-1])
     except KeyboardInterrupt:
-        return Iterations(x, tuple(history), "interrupted")
-    return Iterations(x, tuple(history), "converged")
+        status = "interrupted"
+    return Iterations(x if status == "converged" else best, tuple(history), status)
 
 
 def _inner(a: Any, b: Any) -> Any:

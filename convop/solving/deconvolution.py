@@ -12,14 +12,17 @@ from ..dtypes import Array, as_coefficients, as_signal
 from ..errors import GeometryError
 from .deconvolution_axes import Axes
 from .deconvolution_weight import weight
-from .door import WORST_FIRST, solve
+from .door import WORST_FIRST, as_noise, solve
 from .elsewhere import or_elsewhere
 from .priors import known_prior
 from .solution import Solution
+from .task import as_callback
 
 # The relative duality gap at which pictures no longer change by what an eye or a PSNR tells.
 PICTURE_TOLERANCE = 1e-2
 UNKNOWN = "unknown"
+SPARSE = ("tv", "l1")  # priors under which the estimate is not linear in the data
+PROBES = ("gcv", "upre")  # rules that are a matter of probes then
 SUM_TOLERANCE = 1e-3  # how far from 1 the sum of a kernel has to be to be worth a word
 
 
@@ -52,7 +55,11 @@ def deconvolve(
         The axis of colours, as in scikit-image; each is restored by itself.
     **solve_options
         Those of `solve`: `alpha`, `prior`, `regularizer`, `nonneg`, `noise`, `tol`, `maxiter`, `callback`, `progress`
-        and so on. By default `prior` is "tv", at a `tol` of 1e-2; "tikhonov" takes the regularizer "gradient".
+        and so on. By default `prior` is "tv"; "tv" and "l1" have a `tol` of 1e-2, and "tikhonov" takes the regularizer
+        "gradient". With "tv" and "l1" `alpha` is chosen by "gcv", or by "upre" where `noise` is given, with probes on
+        windows of the picture; both may be named, too. They expect white noise: for a JPEG or a picture that was
+        smoothed give `noise`, as it was before, or a number for `alpha`. Samples that are saturated belong left out:
+        ``convop.solve(convop.Select(A.out_shape, good) @ A, image[good])``.
 
     Returns
     -------
@@ -120,7 +127,8 @@ def _solved(
 def _probed(options: dict[str, Any]) -> bool:
     """Whether alpha is to be found by probes: for an estimate that is not linear, and that windows are typical of."""
     named = options.get("regularizer") is None or isinstance(options["regularizer"], str)
-    return options.get("alpha") is None and options["prior"] in ("tv", "l1") and named
+    rule = options.get("alpha")
+    return (rule is None or is_one_of(rule, PROBES)) and options["prior"] in SPARSE and named
 
 
 def as_picture(image: ArrayLike, what: str) -> Array:
@@ -163,9 +171,17 @@ def blur_of(kernel: Array, shape: Shape, boundary: Any, center: Any) -> Convolut
 def with_defaults(options: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
     """The options of `solve` with what suits pictures where nothing was asked for, and why."""
     asked = {name: value for name, value in options.items() if value is not None}
+    as_callback(asked.get("callback"))
+    if as_noise(asked.get("noise")) == 0:
+        raise GeometryError(
+            "noise=0 says that the estimate has to make all of the picture, to the last rounding error, and nothing is "
+            "left to choose alpha by; leave noise out, so that it is estimated, or give a number for alpha"
+        )
     if "prior" not in asked:
         why = "prior 'tv', since pictures are smooth between edges and it keeps the edges"
         return {"prior": "tv", "tol": PICTURE_TOLERANCE, **asked}, [why]
+    if known_prior(asked["prior"]) in SPARSE:
+        return {"tol": PICTURE_TOLERANCE, **asked}, []
     if known_prior(asked["prior"]) == "tikhonov" and "regularizer" not in asked:
         return asked | {"regularizer": "gradient"}, ["regularizer 'gradient', so that an even picture costs nothing"]
     return asked, []

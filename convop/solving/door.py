@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from .priors import PRIORS, known_prior
 from .problem import Problem, as_regularizer, linear_part
 from .rules import RULES, Rule
 from .solution import Solution
-from .task import Found, Progress, Task, as_data, as_steps, as_tolerance
+from .task import Found, Progress, Task, as_callback, as_data, as_steps, as_tolerance
 
 ADVICE = {
     "stalled": "it stalled: the tolerance lies below what rounding allows here; take float64, a larger tol or a larger "
@@ -85,7 +86,9 @@ def solve(
     x0 : array_like, optional
         Where to start, `(*batch, *A.in_shape)` or without the batch.
     callback : callable, optional
-        Called after each step with its `iteration`, `residual_norm` and `x`.
+        Called after each step with its `iteration`, `residual_norm` and `x`. Where a rule chooses alpha, items of a
+        batch come one after the other, each with its own steps and its own `x`. Ctrl-C ends all of them; items whose
+        turn did not come are left at `x0`, or zero.
     progress : bool
         Whether to draw a progress bar.
 
@@ -124,14 +127,22 @@ def solve(
         task = Task(
             problem, data, batch, method, as_tolerance(tol), as_steps(maxiter), start, as_flag(nonneg, "nonneg"),
             as_noise(noise),
-            _watch(callback, bar, (*batch, *operator.in_shape), operator.in_shape),
+            _watch(as_callback(callback), bar, (*batch, *operator.in_shape), operator.in_shape),
         )  # fmt: skip
         if not isinstance(rule, Rule):
-            found = minimise(task, rule)
-            return _solution(task, [found], rule, "")
+            return _solution(task, [minimise(task, rule)], rule, "")
         choice = rule.choose(task, prior)
-        found = [minimise(item, chosen) for item, chosen in zip(choice.items, choice.alphas, strict=True)]
+        found: list[Found] = []
+        for item, chosen in zip(choice.items, choice.alphas, strict=True):
+            interrupted = bool(found) and found[-1].status == "interrupted"
+            found.append(_untouched(item, chosen, found[-1]) if interrupted else minimise(item, chosen))
         return _solution(task, found, np.reshape(choice.alphas, batch)[()], choice.reason)
+
+
+def _untouched(item: Task, alpha: float, last: Found) -> Found:
+    """What there is of an item whose turn did not come: its start, or zeros."""
+    x = np.zeros((1, *item.problem.A.in_shape), item.b.dtype) if item.start is None else item.start
+    return replace(last, x=x, alpha=alpha, iterations=0, residuals=(math.inf,), error_bound=np.full(1, np.nan))
 
 
 def as_rule(alpha: Any) -> float | Rule:
@@ -156,6 +167,8 @@ def _as_start(x0: Any, problem: Problem, data: Any) -> Any:
     start, shape = as_signal(x0, problem.dtype), problem.A.in_shape
     if start.dtype.kind == "c" and data.dtype.kind != "c" and problem.dtype.kind != "c":
         raise DTypeError(f"x0 is {start.dtype}, but the solution is real, as A and b are; give x0.real")
+    if not np.isfinite(start).all():
+        raise GeometryError("x0 holds samples that are NaN or inf; replace them, or leave x0 out")
     start = start.astype(np.result_type(start.dtype, data.dtype), copy=False)
     if start.shape == shape:
         return np.broadcast_to(start, (len(data), *shape))

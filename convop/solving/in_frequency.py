@@ -11,13 +11,14 @@ are small; where they are large, or kernels short, operators are faster than who
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from ..arguments import Shape
 from ..dtypes import Array
+from .arrays import Arrays
 from .normal import Answer, Data, NormalEquations, Watch
 from .on_torus import OnTorus, Spectral
 from .problem import parts_of
@@ -69,23 +70,26 @@ class OnTorusByRows(OnTorus):
 
 
 class InFrequency(NormalEquations):
-    """The normal equations for the data of each row; right-hand sides are spectra `(batch, *frequencies)`."""
+    """The normal equations for the data of each row; right-hand sides are spectra `(batch, *frequencies)`.
+
+    They and residuals are computed in double precision.
+    """
 
     def __init__(self, system: OnTorusByRows, data: Data) -> None:
         self.system, self.torus, self.shape = system, system.torus, data.problem.A.in_shape
-        working = replace(self.torus.arrays, precision=np.finfo(data.b.dtype).dtype).working  # may be finer
-        parts = [rows.of(part) for rows, part in zip(system.blurs, parts_of(data.problem.A, data.b), strict=True)]
-        self._rows = [(working(rows.symbol), rows.kept) for rows in (*system.blurs, *system.penalties)]
+        self._narrow = Arrays(np.finfo(data.b.dtype).dtype).working
+        self._wide = Arrays(np.dtype(np.float64)).working  # transforms mix samples of all sizes, and round accordingly
+        parts = parts_of(data.problem.A, self._wide(data.b))
+        parts = [rows.of(part) for rows, part in zip(system.blurs, parts, strict=True)]
+        self._rows = [(rows.symbol, rows.kept) for rows in (*system.blurs, *system.penalties)]
         self._data: list[Any] = [*parts, *(0 for _ in system.penalties)]
         self.right: Any = sum(self._adjoint(symbol, part) for (symbol, _), part in zip(self._rows, parts, strict=False))
 
-    def solve(
-        self, right: Any, tol: float, maxiter: int, start: Array | None = None, watch: Watch | None = None
-    ) -> Answer:
-        return self.system.by_spectra(right, self.shape, tol, maxiter, start, watch)
+    def solve(self, right: Any, tol: float, maxiter: int, watch: Watch | None = None) -> Answer:
+        return self.system.by_spectra(self._narrow(right), self.shape, tol, maxiter, None, watch)
 
     def residual(self, x: Array) -> Any:
-        spectra = self.system.spectra(x)
+        spectra = self.system.spectra(self._wide(x))
         left: Any = -self.system.rest * spectra
         for (symbol, kept), data in zip(self._rows, self._data, strict=True):
             left += self._adjoint(symbol, data - self.torus.crop(self.torus.signal(symbol * spectra), kept))

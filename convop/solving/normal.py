@@ -12,7 +12,8 @@ from ..dtypes import Array
 from .problem import Problem
 
 Watch = Callable[[int, Callable[[], Any], float], None]  # step, how to get the iterate, largest relative residual
-REFINEMENTS = 3
+REFINEMENTS = 4
+ATTAINABLE = 1e3  # units of rounding, relative to its right-hand side, down to which a correction may be asked for
 FAR = 1e6  # a modulus beyond which, and beyond whose reciprocal, data are brought near 1
 
 
@@ -65,9 +66,7 @@ class NormalEquations(abc.ABC):
     right: Any
 
     @abc.abstractmethod
-    def solve(
-        self, right: Any, tol: float, maxiter: int, start: Array | None = None, watch: Watch | None = None
-    ) -> Answer:
+    def solve(self, right: Any, tol: float, maxiter: int, watch: Watch | None = None) -> Answer:
         """Signals `x` of shape `(batch, *in_shape)`, as `Factor.solve` gives them."""
 
     @abc.abstractmethod
@@ -88,10 +87,8 @@ class ByOperators(NormalEquations):
     right: Array
     alpha: float
 
-    def solve(
-        self, right: Array, tol: float, maxiter: int, start: Array | None = None, watch: Watch | None = None
-    ) -> Answer:
-        return self.factor.solve(right, tol, maxiter, start, watch)
+    def solve(self, right: Array, tol: float, maxiter: int, watch: Watch | None = None) -> Answer:
+        return self.factor.solve(right, tol, maxiter, None, watch)
 
     def residual(self, x: Array) -> Array:
         return self.right - self.problem.normal(x, self.alpha)
@@ -120,23 +117,30 @@ class Method:
 def refined(
     equations: NormalEquations, tol: float, maxiter: int, start: Array | None = None, watch: Watch | None = None
 ) -> Answer:
-    """The solution, with its residual computed anew: what rounding or a loose inner bound left is solved for again."""
+    """The solution, with its residual computed anew: what rounding or a loose inner bound left is solved for again.
+
+    So is what a start leaves, however far it is from the solution.
+    """
     scale = equations.norms(equations.right)
-    answer = equations.solve(equations.right, tol, maxiter, start, watch)
-    x, status, residual = answer.x, answer.status, equations.residual(answer.x)
+    if start is None:
+        answer = equations.solve(equations.right, tol, maxiter, watch)
+        x, status, steps = answer.x, answer.status, answer.residuals[:-1]
+    else:
+        x, status, steps = start, "converged", ()
+    residual = equations.residual(x)
     norms = equations.norms(residual)
     left = relative(norms, scale)
-    history = (*answer.residuals[:-1], left)
+    history, attainable = (*steps, left), ATTAINABLE * float(np.finfo(str(x.dtype).removeprefix("torch.")).eps)
     for _ in range(REFINEMENTS):
-        if left <= tol or status == "interrupted" or len(history) > maxiter:
+        if left <= tol or status in ("interrupted", "max_iterations"):
             break
-        steps = len(history) - 1
-        seen = None if watch is None else _corrected(watch, x, left, steps)
-        more = equations.solve(residual, min(0.5, tol / left), maxiter - steps, None, seen)
+        done = len(history) - 1
+        seen = None if watch is None else _corrected(watch, x, left, done)
+        more = equations.solve(residual, min(0.5, max(tol / left, attainable)), maxiter - done, seen)
         remaining = equations.residual(x + more.x)
         norms_after = equations.norms(remaining)
         after = relative(norms_after, scale)
-        status = more.status if after < left / 2 else "stalled"
+        status = "stalled" if more.status == "converged" and not after < left / 2 else more.status
         history = (*history[:-1], *(left * r for r in more.residuals[:-1]), min(left, after))  # steps in vain count
         if after < left:
             x, residual, norms, left = x + more.x, remaining, norms_after, after

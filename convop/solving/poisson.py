@@ -6,7 +6,7 @@ bright. Each iteration starts ahead of the last iterate (D. S. C. Biggs and M. A
 restoration algorithms", 1997), unless the likelihood is worse there, so that it never falls.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -45,13 +45,22 @@ class Likelihood:
 
 
 def minimise(task: Task, alpha: float) -> Found:
-    """``min sum(A x - b log(A x)) + alpha sum |L x|`` over `x >= 0`, the second sum the total variation."""
+    """``min sum(A x - b log(A x)) + alpha sum |L x|`` over `x >= 0`, the second sum the total variation.
+
+    The solution for a multiple of the data is that multiple of the solution.
+    """
     _require_counts(task)
-    level = _level(task)
     if task.start is not None and (task.start < 0).any():
         raise GeometryError(
             "x0 has negative samples, and x is a mean of counts; give np.maximum(x0, 0), or leave it out"
         )
+    near, unit = task.near_one()
+    found = _minimise(near, alpha)
+    return found if unit is None else replace(found, x=unit * found.x)
+
+
+def _minimise(task: Task, alpha: float) -> Found:
+    level = _level(task)
     if alpha:
         return poisson_variation.minimise(task, alpha, differences(task.problem), level)
     A, count = task.problem.A, len(task.b)

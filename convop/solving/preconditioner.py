@@ -182,6 +182,8 @@ def ritz_values(problem: Problem, apply: Apply, alpha: float, steps: int = LANCZ
             break
         lengths.append(energy / curvature)
         r = r - lengths[-1] * image
+    if not lengths:  # all of it underflows
+        return np.zeros(1)
     a, b = np.array(lengths), np.array(turns[: len(lengths) - 1])
     diagonal = 1 / a + np.concatenate([[0.0], b / a[:-1]])
     return np.asarray(eigvalsh_tridiagonal(diagonal, np.sqrt(b) / a[:-1]))

@@ -17,6 +17,8 @@ from .parameter.spectra import require_spectrum, spectrum_of
 from .priors import PRIORS
 from .task import Task
 
+UNEXPLAINED = 1e2  # units of rounding, relative to the data, up to which what is left over counts for nothing
+UNEVEN = 1e-2  # relative to constant data, which an even signal explains, as far as curves are computed
 LINEAR = ("tikhonov", "truncated")  # priors under which the estimate is linear in the data, but for a bound
 
 
@@ -52,10 +54,19 @@ def _by_curve(name: str | None, title: str, look: Look, noisy: bool, task: Task,
     noises, said = _noises(items) if noisy else ([task.noise] * len(items), "")
     chosen, how = [], ["as if there were no bound" if task.nonneg else "", said]
     for item, noise, curve in zip(items, noises, _curves(task, items, prior), strict=True):
-        chosen.append(look(curve, noise, item))
+        chosen.append(_of_nothing(curve, item) or look(curve, noise, item))
         how = list(dict.fromkeys([curve.source, *how, curve.remark]))
     reason = ", ".join(filter(None, [f"alpha by {title}", *how, *_remarks(chosen)]))
     return Choice(items, tuple(each.alpha for each in chosen), reason)
+
+
+def _of_nothing(curve: Curve, item: Task) -> Chosen | None:
+    """The largest alpha for data that are zero, or what costs nothing makes, as far as rounding tells."""
+    even = bool((item.b == item.b.flat[0]).all())
+    share = UNEVEN if even else UNEXPLAINED * float(np.finfo(item.b.dtype).eps)
+    if curve.residual(curve.highest) > (share * float(np.linalg.norm(item.b))) ** 2:
+        return None
+    return Chosen(curve.highest, "even the largest alpha leaves nothing over, so the largest was taken")
 
 
 def _curves(task: Task, items: tuple[Task, ...], prior: str) -> Iterator[Curve]:

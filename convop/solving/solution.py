@@ -28,7 +28,8 @@ class Solution:
         After each step the measure that `tol` bounds, the largest of the batch; of "tikhonov" the last is computed
         anew from `x`, those before are as the method knows or estimates it.
     error_bound : float or ndarray
-        A proven bound on the relative error of `x` against the exact minimiser, nan where there is none.
+        A proven bound on the relative error of `x` against the exact minimiser, up to the rounding of the residual
+        that it is computed from; nan where there is none.
     scene : ndarray, optional
         The whole estimate, past the frame, where `x` is cropped to it.
     """

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..arguments import Shape, as_int
+from ..arguments import Shape, as_int, as_number
 from ..dtypes import Array, as_signal
 from ..errors import GeometryError, ShapeError
 from .normal import Data, State, Watch, units
@@ -104,9 +104,17 @@ def as_data(b: Any, problem: Problem) -> tuple[Array, Shape]:
 
 def as_tolerance(tol: Any) -> float:
     """A positive number below 1."""
-    if not isinstance(tol, (int, float, np.floating)) or not 0 < tol < 1:
+    number = as_number(tol, "tol")
+    if not 0 < number < 1:
         raise GeometryError(f"tol must be a number between 0 and 1, got {tol!r}; 1e-6 is usual")
-    return float(tol)
+    return number
+
+
+def as_callback(callback: Any) -> Any:
+    """A function, or None."""
+    if callback is not None and not callable(callback):
+        raise GeometryError(f"callback must be a function of one argument, the progress, got {callback!r}")
+    return callback
 
 
 def as_steps(maxiter: Any) -> int:

@@ -48,9 +48,12 @@ def _taken_over(task: Task, alpha: float, answer: Answer) -> Answer:
 
 
 def error_bound(problem: Problem, answer: Answer, alpha: float) -> Array:
-    """``||r|| / (alpha ||x||)`` for each item: the smallest eigenvalue of `A^H A + alpha I` is at least alpha."""
+    """``||r|| / (alpha ||x||)`` for each item: the smallest eigenvalue of `A^H A + alpha I` is at least alpha.
+
+    For `r` as it is computed, so up to its rounding.
+    """
     count = len(answer.x)
     if problem.L is not None or not alpha > 0:
         return np.full(count, np.nan)
     size = problem.norms(answer.x)
-    return np.divide(answer.left, alpha * size, where=size > 0, out=np.zeros(count))
+    return np.divide(answer.left, alpha * size, where=size != 0, out=np.zeros(count))

@@ -17,7 +17,7 @@ from ....solving.normal import Watch
 from ....solving.problem import as_regularizer
 from ....solving.rules import Choice, Rule
 from ....solving.solution import Solution
-from ....solving.task import Progress, Task, as_steps, as_tolerance
+from ....solving.task import Progress, Task, as_callback, as_steps, as_tolerance
 from ..module import AffineModule, OperatorModule, checked, require_same_device
 from .call import Call, together
 from .equations import Equations
@@ -65,7 +65,7 @@ def solve(
     call = Call(equations, data, batch, method, as_tolerance(tol), as_steps(maxiter))
     start = None if x0 is None else _as_start(x0, call)
     with progress_bar(progress) as bar:
-        watch = _watch(callback, bar, call)
+        watch = _watch(as_callback(callback), bar, call)
         if not isinstance(rule, Rule):
             return call.solved(alpha if isinstance(alpha, Tensor) else rule, start, watch)
         choice = _choice(rule, call, start, noise, prior)
@@ -160,6 +160,8 @@ def _as_start(x0: Any, call: Call) -> Tensor:
     dtype = call.equations.dtype(data.dtype)
     if start.is_complex() and not dtype.is_complex:
         raise DTypeError(f"x0 is {start.dtype}, but the solution is real, as A and b are; give x0.real")
+    if not bool(torch.isfinite(start).all()):
+        raise GeometryError("x0 holds samples that are NaN or inf; replace them, or leave x0 out")
     start = start.to(dtype)
     if start.shape == shape:
         return start.expand(len(data), *shape)
