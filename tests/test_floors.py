@@ -55,7 +55,7 @@ FLOORS = (
     # neighbours
     (("blockwise", "interop", "mpi"),),
     # people
-    (("psf",), ("plot", "testing"), ("cli",)),
+    (("psf",), ("plot", "testing"), ("cli",), ("__main__",)),
 )
 STEPPED = ("apply",)  # packages whose files have steps of their own; in all others files import each other freely
 PLACES = {
