@@ -290,15 +290,56 @@ def test_a_constant_picture_stays():
     assert (solution.x == 7).all()
 
 
-def test_ctrl_c_while_alpha_is_sought(monkeypatch):
+class Interrupted:
+    """`solve` for the windows, interrupted at some call."""
+
+    def __init__(self, at):
+        self.calls, self.at = 0, at
+
+    def __call__(self, *arguments, **options):
+        self.calls += 1
+        solution = convop.solve(*arguments, **options)
+        return replace(solution, reason=ADVICE["interrupted"]) if self.calls == self.at else solution
+
+
+@pytest.mark.parametrize("call", [1, 3])
+def test_ctrl_c_while_alpha_is_sought(monkeypatch, call):
+    """An estimate for the best alpha so far; pictures whose turn did not come stay as they are."""
+    sharp, b, kernel = noisy((30, 30))
+    monkeypatch.setattr("convop.solving.deconvolution_weight.solve", Interrupted(call))
+    solution = convop.deconvolve(b, kernel)
+    assert solution.status == "max_iterations"
+    assert ADVICE["interrupted"] in solution.reason
+    assert solution.alpha > 0
+    assert error(solution.x, sharp) < error(b, sharp)
+    stack = np.stack([np.stack([b, 0.5 * b], -1)] * 3)
+    monkeypatch.setattr("convop.solving.deconvolution_weight.solve", Interrupted(call))
+    several = convop.deconvolve(stack, kernel, channel_axis=-1, center=(1, 3))
+    assert several.x.shape == stack.shape
+    assert ADVICE["interrupted"] in several.reason
+    assert not np.array_equal(several.x[0], stack[0])
+    assert np.array_equal(several.x[1:], stack[1:])
+    assert np.isnan(several.alpha[:, 1:]).all()
+
+
+def test_ctrl_c_in_one_picture_of_a_stack_ends_all():
     _, b, kernel = noisy((30, 30))
+    calls = []
 
-    def interrupted(*arguments, **options):
-        return replace(convop.solve(*arguments, **options), reason=ADVICE["interrupted"])
+    def interrupt(progress):
+        calls.append(progress.iteration)
+        raise KeyboardInterrupt
 
-    monkeypatch.setattr("convop.solving.deconvolution_weight.solve", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        convop.deconvolve(b, kernel)
+    for options in ({}, {"prior": "tikhonov"}):
+        calls.clear()
+        found = convop.deconvolve(np.stack([b] * 3), kernel, callback=interrupt, tol=1e-9, **options)
+        assert len(calls) == 1
+        assert ADVICE["interrupted"] in found.reason
+    calls.clear()
+    kernels = np.stack([kernel] * 2, -1)
+    found = convop.deconvolve(np.stack([b] * 2, -1), kernels, channel_axis=-1, callback=interrupt, tol=1e-9)
+    assert len(calls) == 1
+    assert np.array_equal(found.x[..., 1], b)
 
 
 def test_other_priors_and_bounds():

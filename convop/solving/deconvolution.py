@@ -1,6 +1,8 @@
 """`deconvolve`: a sharp picture from a blurred one in one call."""
 
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,7 +14,7 @@ from ..dtypes import Array, as_coefficients, as_signal
 from ..errors import GeometryError
 from .deconvolution_axes import Axes
 from .deconvolution_weight import weight
-from .door import WORST_FIRST, as_noise, solve
+from .door import ADVICE, WORST_FIRST, as_noise, solve
 from .elsewhere import or_elsewhere
 from .priors import known_prior
 from .solution import Solution
@@ -20,6 +22,7 @@ from .task import as_callback
 
 # The relative duality gap at which pictures no longer change by what an eye or a PSNR tells.
 PICTURE_TOLERANCE = 1e-2
+FEW = 10  # steps for a picture after Ctrl-C
 UNKNOWN = "unknown"
 SPARSE = ("tv", "l1")  # priors under which the estimate is not linear in the data
 PROBES = ("gcv", "upre")  # rules that are a matter of probes then
@@ -95,33 +98,60 @@ def deconvolve(
     shape, (options, said) = values.shape[values.ndim - axes.spatial :], with_defaults(solve_options)
     kernels = list(axes.inside(taps)) if taps.ndim > axes.spatial else [taps]
     blurs = [blur_of(each, shape, boundary, center) for each in kernels]
-    solution = _solved(blurs, kernels, values, int(axes.channel is not None), options)
     unknown = is_one_of(boundary, [UNKNOWN])
-    seen = solution.x[(..., *frame_of(kernels[0].shape, center, shape))] if unknown else solution.x
+    frame = frame_of(kernels[0].shape, center, shape) if unknown else tuple(slice(0, n) for n in shape)
+    solution = _solved(blurs, kernels, values, int(axes.channel is not None), options, frame)
+    seen = solution.x[(..., *frame)]
     reason = "; ".join(filter(None, [solution.reason, *said, about_the_sum(kernels)]))
     x, scene = _like(np.asarray(image), axes.outside(seen)), axes.outside(solution.x)
     return replace(solution, x=x, scene=scene, reason=reason)
 
 
 def _solved(
-    blurs: list[Convolution], kernels: list[Array], values: Array, channels: int, options: dict[str, Any]
-) -> Solution:
+    blurs: list[Convolution], kernels: list[Array], values: Array, channels: int, options: dict[str, Any],
+    frame: tuple[slice, ...],
+) -> Solution:  # fmt: skip
     """Solve for `values` `(*channels, *stack, *spatial)`, with `channels` the number of channel axes, 0 or 1.
 
     With one kernel all at once, else channel by channel. Where probes have to choose alpha, item by item of a stack;
     the channels of an item share it.
     """
     if len(blurs) > 1:
-        parts = zip(blurs, kernels, values, strict=True)
-        return _together([_solved([A], [kernel], item, 0, options) for A, kernel, item in parts])
+        of_each = zip(blurs, kernels, strict=True)
+        ways = [partial(_solved, [A], [kernel], channels=0, options=options, frame=frame) for A, kernel in of_each]
+        return _one_by_one(ways, values, blurs[0].in_shape, frame)
     if not _probed(options):
         return solve(blurs[0], values, **options)
     if values.ndim > channels + kernels[0].ndim:
         items = np.moveaxis(values, channels, 0)
-        return _together([_solved(blurs, kernels, item, channels, options) for item in items], channels)
+        way = partial(_solved, blurs, kernels, channels=channels, options=options, frame=frame)
+        return _one_by_one([way] * len(items), items, blurs[0].in_shape, frame, channels)
     alpha, said = weight(kernels[0], values if channels else values[None], options)
-    solution = solve(blurs[0], values, **{**options, "alpha": alpha})
-    return replace(solution, alpha=np.full(values.shape[:channels], alpha)[()], reason=f"{said}; {solution.reason}")
+    hurry = {"maxiter": FEW} if _interrupted(said) else {}
+    solution = solve(blurs[0], values, **{**options, "alpha": alpha, **hurry})
+    status = "max_iterations" if hurry else solution.status
+    alphas = np.full(values.shape[:channels], alpha)[()]
+    return replace(solution, alpha=alphas, reason=f"{said}; {solution.reason}", status=status)
+
+
+def _one_by_one(
+    ways: list[Callable[..., Solution]], items: Array, scene: Shape, frame: tuple[slice, ...], axis: int = 0
+) -> Solution:
+    """Each item restored in its way; after Ctrl-C the others as they are, continued by their edges to the scene."""
+    found: list[Solution] = []
+    for way, item in zip(ways, items, strict=True):
+        if not found or not _interrupted(found[-1].reason):
+            found.append(way(values=item))
+            continue
+        margins = [(cut.start, n - cut.stop) for cut, n in zip(frame, scene, strict=True)]
+        x = np.pad(item, [(0, 0)] * (item.ndim - len(frame)) + margins, mode="edge")
+        last, nothing = found[-1], np.full(np.shape(found[-1].alpha), np.nan)[()]
+        found.append(replace(last, x=x, iterations=0, alpha=nothing, error_bound=0 * last.error_bound + np.nan))
+    return _together(found, axis)
+
+
+def _interrupted(reason: str) -> bool:
+    return ADVICE["interrupted"] in reason
 
 
 def _probed(options: dict[str, Any]) -> bool:
@@ -219,7 +249,7 @@ def _like(image: Array, x: Array) -> Array:
 
 def _together(solutions: list[Solution], axis: int = 0) -> Solution:
     """Those of many items as a single one, with the status of the worst."""
-    worst = min(solutions, key=lambda each: WORST_FIRST.index(each.status))
+    worst = min(solutions, key=lambda each: (not _interrupted(each.reason), WORST_FIRST.index(each.status)))
 
     def stacked(name: str) -> Array:
         return np.stack([np.asarray(getattr(each, name)) for each in solutions], axis)

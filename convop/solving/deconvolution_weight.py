@@ -75,7 +75,10 @@ class Probe:
 
 
 def weight(kernel: Array, items: Array, options: dict[str, Any]) -> tuple[float, str]:
-    """The alpha that pictures `(items, *spatial)` share, for these options of `solve`; and how it came about."""
+    """The alpha that pictures `(items, *spatial)` share, for these options of `solve`; and how it came about.
+
+    Ctrl-C gives the best of those that were tried, and `reason` says so.
+    """
     rule = options.get("alpha")
     probe = Probe.of(kernel, items)
     noise = options.get("noise") if rule != "gcv" else None
@@ -87,7 +90,10 @@ def weight(kernel: Array, items: Array, options: dict[str, Any]) -> tuple[float,
     shown = bool(options.get("progress"))
     with require("tqdm", "cli").tqdm(desc="choosing alpha", unit=" tried", ncols=78) if shown else nullcontext() as bar:
         search = Search(probe, noise, options, lambda: None if bar is None else bar.update())
-        alpha, remark = search.best(first)
+        try:
+            alpha, remark = search.best(first)
+        except KeyboardInterrupt:
+            alpha, remark = min(search.seen, default=(0.0, first))[1], f"; {ADVICE['interrupted']}"
     name = "generalised cross-validation" if noise is None else "the unbiased predictive risk"
     return alpha, f"alpha by {name} with random probes{remark}"
 
@@ -99,6 +105,7 @@ class Search:
         self.probe, self.noise, self.tried = probe, noise, tried
         self.options = {**options, "progress": False, "callback": None, "tol": LOOSE}
         self.x: Array | None = None
+        self.seen: list[tuple[float, float]] = []  # risk and alpha
 
     def risk(self, alpha: float) -> float:
         solution = solve(self.probe.A, self.probe.b, **{**self.options, "alpha": alpha, "x0": self.x})
@@ -106,7 +113,9 @@ class Search:
             raise KeyboardInterrupt
         self.x = solution.x
         self.tried()
-        return self.probe.risk(solution.x, self.noise)
+        risk = self.probe.risk(solution.x, self.noise)
+        self.seen.append((risk, alpha))
+        return risk
 
     def best(self, first: float) -> tuple[float, str]:
         """The alpha of least risk, from the first guess in the direction that falls; and what is to be said of it.
