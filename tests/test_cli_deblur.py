@@ -3,13 +3,14 @@
 import struct
 import zlib
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 import convop
 from convop.cli import main
-from convop.cli.deblur_files import Picture, read, writer
+from convop.cli.deblur_files import Picture, _tags, read, writer
 from convop.cli.deblur_psf import Psf
 from convop.solving.door import ADVICE
 
@@ -396,6 +397,17 @@ def test_a_tiff_still_says_what_its_samples_are(tmp_path, shape, options, axes):
         old, new = before.pages[0], after.pages[0]
         assert (new.photometric, new.planarconfig) == (old.photometric, old.planarconfig)
         assert (new.get_resolution(), new.resolutionunit) == (old.get_resolution(), old.resolutionunit)
+
+
+@pytest.mark.parametrize(("compression", "kept"), [("NONE", "ycbcr"), ("JPEG", None), ("OJPEG", None)])
+def test_what_is_read_as_rgb_is_written_as_such(compression, kept):
+    """A decoder of JPEG gives RGB, whatever the file says of what is stored."""
+    page = SimpleNamespace(
+        photometric=tifffile.PHOTOMETRIC.YCBCR, compression=tifffile.COMPRESSION[compression],
+        get_resolution=lambda: (1.0, 1.0),
+    )  # fmt: skip
+    tags = _tags(SimpleNamespace(pages=[page], is_imagej=False), "YXS")
+    assert tags.get("photometric") == kept
 
 
 def test_colours_that_are_no_light_are_refused(tmp_path, capsys):

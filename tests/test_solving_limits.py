@@ -121,14 +121,10 @@ def test_counts_in_any_unit(dtype, unit, alpha):
     A = convop.Convolution(convop.psf.gaussian(5, 1.0).astype(dtype), (20, 19), mode="valid")
     b = (10 + draw(A.out_shape) ** 2).astype(dtype)
     want, found = (
-        convop.solve(A, scale * b, prior="poisson", alpha=alpha, maxiter=30) for scale in (1, dtype_of(dtype, unit))
+        convop.solve(A, scale * b, prior="poisson", alpha=alpha, maxiter=30) for scale in (1, np.array(unit, dtype))
     )
     assert np.isfinite(found.x).all()
     assert np.linalg.norm(found.x / unit - want.x) <= 1e-3 * np.linalg.norm(want.x)
-
-
-def dtype_of(dtype, value):
-    return np.array(value, dtype)
 
 
 def test_a_callback_is_looked_at_first():

@@ -11,7 +11,7 @@ import numpy as np
 from .._optional import require
 from ..errors import ConvopError
 from ..solving.deconvolution import deconvolve
-from ..solving.door import ADVICE
+from ..solving.door import interrupted
 from ..solving.solution import Solution
 from .deblur_files import Picture, read, writer
 from .deblur_psf import Psf
@@ -52,7 +52,7 @@ def deblur(job: Deblur) -> None:
         print(as_json(_facts(job, picture, solution, seconds)))
     elif told:
         print(f"{_summary(solution)}\nwritten {job.output}, {seconds:.1f} s after the start")
-    if ADVICE["interrupted"] in solution.reason:
+    if interrupted(solution.reason):
         raise KeyboardInterrupt(f"{job.output} is what there was so far")
     if solution.status != "converged":
         print(f"convop: {job.output} is the last estimate: {solution.status}; {solution.reason}", file=sys.stderr)

@@ -80,9 +80,11 @@ def _read_tiff(path: Path) -> Picture:
 
 def _tags(file: Any, axes: str) -> dict[str, Any]:
     """What samples mean and which axes they have, of a file of tifffile's, for another one."""
-    page = file.pages[0]
-    tags: dict[str, Any] = {"photometric": page.photometric.name.lower()}
-    if page.photometric.name == "RGB" and axes[-1] != "S":
+    page, tags = file.pages[0], {}
+    meaning = page.photometric.name
+    if not (meaning == "YCBCR" and "JPEG" in page.compression.name):  # which is read as RGB
+        tags["photometric"] = meaning.lower()
+    if meaning == "RGB" and axes[-1] != "S":
         tags["planarconfig"] = "separate"
     if (resolution := page.get_resolution()) != (1.0, 1.0):
         tags |= {"resolution": resolution, "resolutionunit": page.resolutionunit}

@@ -24,7 +24,7 @@ from ..geometry import Geometry
 from ..operator import Operator
 from ..stacking import vstack
 from .frame import METHOD, FrameFactor, FrameState, Rows, determined, rows_inside
-from .normal import Method, State
+from .normal import Method, State, changed
 from .on_torus import OnTorus
 from .problem import Problem, rows_of, wraps
 from .table import choose
@@ -65,10 +65,7 @@ def wrapped(task: Task) -> Wrapped | None:
     margin = [(0, 0)] * (1 + len(A.in_shape) - len(sizes)) + [(0, t - n) for t, n in zip(sizes, spatial, strict=True)]
     start = None if task.start is None else np.pad(task.start, margin, mode="edge")
     result = Wrapped(replace(task, problem=whole, start=start), seen.reshape(whole.L.out_shape), spatial)  # pyright: ignore[reportOptionalMemberAccess]
-    if (watch := task.watch) is None:
-        return result
-    cropped = replace(result.task, watch=lambda step, iterate, gap: watch(step, lambda: result.cropped(iterate()), gap))
-    return replace(result, task=cropped)
+    return replace(result, task=replace(result.task, watch=changed(task.watch, result.cropped)))
 
 
 def _sizes(blurs: list[Rows]) -> Shape:

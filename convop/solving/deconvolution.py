@@ -14,7 +14,7 @@ from ..dtypes import Array, as_coefficients, as_signal
 from ..errors import GeometryError
 from .deconvolution_axes import Axes
 from .deconvolution_weight import weight
-from .door import ADVICE, WORST_FIRST, as_noise, solve
+from .door import WORST_FIRST, as_noise, interrupted, solve
 from .elsewhere import or_elsewhere
 from .priors import known_prior
 from .solution import Solution
@@ -127,7 +127,7 @@ def _solved(
         way = partial(_solved, blurs, kernels, channels=channels, options=options, frame=frame)
         return _one_by_one([way] * len(items), items, blurs[0].in_shape, frame, channels)
     alpha, said = weight(kernels[0], values if channels else values[None], options)
-    hurry = {"maxiter": FEW} if _interrupted(said) else {}
+    hurry = {"maxiter": FEW} if interrupted(said) else {}
     solution = solve(blurs[0], values, **{**options, "alpha": alpha, **hurry})
     status = "max_iterations" if hurry else solution.status
     alphas = np.full(values.shape[:channels], alpha)[()]
@@ -140,7 +140,7 @@ def _one_by_one(
     """Each item restored in its way; after Ctrl-C the others as they are, continued by their edges to the scene."""
     found: list[Solution] = []
     for way, item in zip(ways, items, strict=True):
-        if not found or not _interrupted(found[-1].reason):
+        if not found or not interrupted(found[-1].reason):
             found.append(way(values=item))
             continue
         margins = [(cut.start, n - cut.stop) for cut, n in zip(frame, scene, strict=True)]
@@ -148,10 +148,6 @@ def _one_by_one(
         last, nothing = found[-1], np.full(np.shape(found[-1].alpha), np.nan)[()]
         found.append(replace(last, x=x, iterations=0, alpha=nothing, error_bound=0 * last.error_bound + np.nan))
     return _together(found, axis)
-
-
-def _interrupted(reason: str) -> bool:
-    return ADVICE["interrupted"] in reason
 
 
 def _probed(options: dict[str, Any]) -> bool:
@@ -249,7 +245,7 @@ def _like(image: Array, x: Array) -> Array:
 
 def _together(solutions: list[Solution], axis: int = 0) -> Solution:
     """Those of many items as a single one, with the status of the worst."""
-    worst = min(solutions, key=lambda each: (not _interrupted(each.reason), WORST_FIRST.index(each.status)))
+    worst = min(solutions, key=lambda each: (not interrupted(each.reason), WORST_FIRST.index(each.status)))
 
     def stacked(name: str) -> Array:
         return np.stack([np.asarray(getattr(each, name)) for each in solutions], axis)

@@ -20,7 +20,7 @@ from ..arguments import Shape
 from ..convolution import Convolution
 from ..dtypes import Array
 from ..operator import Operator
-from .door import ADVICE, solve
+from .door import ADVICE, interrupted, solve
 from .parameter.noise import estimate_noise
 
 WINDOW = {1: 4096, 2: 128, 3: 40}  # samples along each axis, for so many axes
@@ -109,7 +109,7 @@ class Search:
 
     def risk(self, alpha: float) -> float:
         solution = solve(self.probe.A, self.probe.b, **{**self.options, "alpha": alpha, "x0": self.x})
-        if ADVICE["interrupted"] in solution.reason:
+        if interrupted(solution.reason):
             raise KeyboardInterrupt
         self.x = solution.x
         self.tried()
@@ -140,7 +140,7 @@ class Search:
                 alphas.append(alphas[-1] * STEP)
                 risks.append(self.risk(alphas[-1]))
             else:
-                return EAGER * _parabola(alphas, risks, best), ""
+                break
         best = int(np.argmin(risks))
         if best in (0, len(alphas) - 1):
             return EAGER * alphas[best], f"; its minimum lies beyond the {len(alphas)} values that were tried"

@@ -18,7 +18,7 @@ from .priors import PRIORS, known_prior
 from .problem import Problem, as_regularizer, linear_part
 from .rules import RULES, Rule
 from .solution import Solution
-from .task import Found, Progress, Task, as_callback, as_data, as_steps, as_tolerance
+from .task import Found, Progress, Task, as_callback, as_data, as_steps, as_tolerance, require_finite_start
 
 ADVICE = {
     "stalled": "it stalled: the tolerance lies below what rounding allows here; take float64, a larger tol or a larger "
@@ -27,6 +27,11 @@ ADVICE = {
     "interrupted": "it was interrupted, and this is how far it had come",
 }
 WORST_FIRST = ("interrupted", "max_iterations", "stalled", "converged")
+
+
+def interrupted(reason: str) -> bool:
+    """Whether a solution was cut short by Ctrl-C, as its `reason` says."""
+    return ADVICE["interrupted"] in reason
 
 
 @or_elsewhere
@@ -134,8 +139,8 @@ def solve(
         choice = rule.choose(task, prior)
         found: list[Found] = []
         for item, chosen in zip(choice.items, choice.alphas, strict=True):
-            interrupted = bool(found) and found[-1].status == "interrupted"
-            found.append(_untouched(item, chosen, found[-1]) if interrupted else minimise(item, chosen))
+            ended = bool(found) and found[-1].status == "interrupted"
+            found.append(_untouched(item, chosen, found[-1]) if ended else minimise(item, chosen))
         return _solution(task, found, np.reshape(choice.alphas, batch)[()], choice.reason)
 
 
@@ -167,8 +172,7 @@ def _as_start(x0: Any, problem: Problem, data: Any) -> Any:
     start, shape = as_signal(x0, problem.dtype), problem.A.in_shape
     if start.dtype.kind == "c" and data.dtype.kind != "c" and problem.dtype.kind != "c":
         raise DTypeError(f"x0 is {start.dtype}, but the solution is real, as A and b are; give x0.real")
-    if not np.isfinite(start).all():
-        raise GeometryError("x0 holds samples that are NaN or inf; replace them, or leave x0 out")
+    require_finite_start(bool(np.isfinite(start).all()))
     start = start.astype(np.result_type(start.dtype, data.dtype), copy=False)
     if start.shape == shape:
         return np.broadcast_to(start, (len(data), *shape))

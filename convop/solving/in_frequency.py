@@ -81,9 +81,10 @@ class InFrequency(NormalEquations):
         self._wide = Arrays(np.dtype(np.float64)).working  # transforms mix samples of all sizes, and round accordingly
         parts = parts_of(data.problem.A, self._wide(data.b))
         parts = [rows.of(part) for rows, part in zip(system.blurs, parts, strict=True)]
-        self._rows = [(rows.symbol, rows.kept) for rows in (*system.blurs, *system.penalties)]
+        self._rows = [(rows.symbol, rows.symbol.conj(), rows.kept) for rows in (*system.blurs, *system.penalties)]
         self._data: list[Any] = [*parts, *(0 for _ in system.penalties)]
-        self.right: Any = sum(self._adjoint(symbol, part) for (symbol, _), part in zip(self._rows, parts, strict=False))
+        pairs = zip(self._rows, parts, strict=False)
+        self.right: Any = sum(self._adjoint(adjoint, part) for (_, adjoint, _), part in pairs)
 
     def solve(self, right: Any, tol: float, maxiter: int, watch: Watch | None = None) -> Answer:
         return self.system.by_spectra(self._narrow(right), self.shape, tol, maxiter, None, watch)
@@ -91,15 +92,15 @@ class InFrequency(NormalEquations):
     def residual(self, x: Array) -> Any:
         spectra = self.system.spectra(self._wide(x))
         left: Any = -self.system.rest * spectra
-        for (symbol, kept), data in zip(self._rows, self._data, strict=True):
-            left += self._adjoint(symbol, data - self.torus.crop(self.torus.signal(symbol * spectra), kept))
+        for (symbol, adjoint, kept), data in zip(self._rows, self._data, strict=True):
+            left += self._adjoint(adjoint, data - self.torus.crop(self.torus.signal(symbol * spectra), kept))
         return left
 
     def norms(self, right: Any) -> Array:
         return self.torus.norms(right)
 
-    def _adjoint(self, symbol: Any, values: Any) -> Any:
-        """The spectra of what the adjoint of a circulant makes of values from the origin on."""
+    def _adjoint(self, adjoint: Any, values: Any) -> Any:
+        """The spectra of what a circulant's adjoint, of this spectrum, makes of values from the origin on."""
         spectra = self.torus.spectrum(self.torus.embed(values))
-        spectra *= symbol.conj()
+        spectra *= adjoint
         return spectra

@@ -33,10 +33,10 @@ class Answer:
 
 @dataclass(frozen=True)
 class Data:
-    """A problem and data `(batch, *out_shape)` for it."""
+    """A problem and data for it."""
 
     problem: Problem
-    b: Array
+    b: Array  # (batch, *out_shape)
 
     @cached_property
     def f(self) -> Array:
@@ -135,7 +135,7 @@ def refined(
         if left <= tol or status in ("interrupted", "max_iterations"):
             break
         done = len(history) - 1
-        seen = None if watch is None else _corrected(watch, x, left, done)
+        seen = corrected(watch, x, left, done)
         more = equations.solve(residual, min(0.5, max(tol / left, attainable)), maxiter - done, seen)
         remaining = equations.residual(x + more.x)
         norms_after = equations.norms(remaining)
@@ -153,9 +153,16 @@ def refined(
     return Answer(x, history, status, norms)
 
 
-def _corrected(watch: Watch, x: Array, left: float, steps: int) -> Watch:
-    """Show the iterates of a correction to `x` as iterates of the whole."""
+def corrected(watch: Watch | None, x: Array, left: float, steps: int) -> Watch | None:
+    """Show the iterates of a correction to `x`, which leaves `left`, as iterates of the whole."""
+    if watch is None:
+        return None
     return lambda step, iterate, worst: watch(steps + step, lambda: x + iterate(), left * worst)
+
+
+def changed(watch: Watch | None, change: Callable[[Any], Any]) -> Watch | None:
+    """Show what `change` makes of each iterate."""
+    return None if watch is None else lambda step, iterate, worst: watch(step, lambda: change(iterate()), worst)
 
 
 def units(largest: Array) -> Array:

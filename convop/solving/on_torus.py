@@ -10,7 +10,7 @@ from typing import Any
 from ..arguments import Shape
 from .conjugate_gradients import Stop
 from .cross import Cross
-from .normal import Answer, Factor, Watch, array_norms, divisors
+from .normal import Answer, Factor, Watch, array_norms, changed, divisors
 from .schwarz import Schwarz
 from .torus import Torus
 
@@ -88,9 +88,9 @@ class OnTorus(Factor):
         def shaped(x: Any) -> Any:
             return x.reshape((-1, *shape))
 
-        later = None if watch is None else lambda step, iterate, worst: watch(step, lambda: shaped(iterate()), worst)
+        begin = None if start is None else self._signals(start)
         with self.torus.arrays.calm():
-            found = self.factor.solve(right, tol, maxiter, None if start is None else self._signals(start), later)
+            found = self.factor.solve(right, tol, maxiter, begin, changed(watch, shaped))
         self.remark = self.factor.remark
         return replace(found, x=shaped(found.x))
 

@@ -60,6 +60,7 @@ def minimise(task: Task, alpha: float) -> Found:
 
 
 def _minimise(task: Task, alpha: float) -> Found:
+    """The same for data near 1."""
     level = _level(task)
     if alpha:
         return poisson_variation.minimise(task, alpha, differences(task.problem), level)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from .arrays import Arrays
-from .normal import Answer, Watch, divisors
+from .normal import Answer, Watch, changed, divisors
 from .on_torus import Spectral
 
 SINGLE = np.dtype(np.float32)
@@ -41,7 +41,7 @@ class AsNeeded(Spectral):
         if not self._may or tol < ENOUGH * self.single.epsilon or self.arrays in self._made:
             return self._in(self.arrays).solve(spectra, tol, maxiter, start, watch)
         # What remains is near 1, in any units.
-        scale = divisors(self.arrays.norms(spectra)).reshape((-1, *(1,) * (spectra.ndim - 1)))
+        scale = divisors(self.arrays.squares(spectra) ** 0.5).reshape((-1, *(1,) * (spectra.ndim - 1)))
         unit = 1 / scale
 
         def narrow(u: Any) -> Any:
@@ -50,10 +50,9 @@ class AsNeeded(Spectral):
         def wide(u: Any) -> Any:
             return u * scale
 
-        later = None if watch is None else lambda step, iterate, worst: watch(step, lambda: wide(iterate()), worst)
         begin = None if start is None else narrow(start)
         self.remark = "in single precision, which the tolerance allows"
-        found = self._in(self.single).solve(narrow(spectra), tol, maxiter, begin, later)
+        found = self._in(self.single).solve(narrow(spectra), tol, maxiter, begin, changed(watch, wide))
         return replace(found, x=wide(found.x))
 
     def _in(self, arrays: Arrays) -> Spectral:

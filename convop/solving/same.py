@@ -24,7 +24,7 @@ from .arrays import Arrays
 from .cross import Cross, too_large
 from .frame import complement
 from .krylov import KrylovFactor, KrylovState
-from .normal import Answer, Factor, Method, State, Watch, array_norms, divisors
+from .normal import Answer, Factor, Method, State, Watch, array_norms, corrected, divisors
 from .problem import Problem, as_plain, rows_of, torn_axis, wraps
 from .same_gmres import gmres
 from .schwarz import Schwarz
@@ -146,12 +146,7 @@ class SameFactor(Factor):
         share = float((left / scale).max())
         if share <= tol:
             return Answer(start, (share,), "converged")
-
-        def report(step: int, iterate: Any, worst: float) -> None:
-            if watch is not None:
-                watch(step, lambda: start + iterate(), worst * share)
-
-        more = self.solve(rest, min(0.5, tol / share), maxiter, None, None if watch is None else report)
+        more = self.solve(rest, min(0.5, tol / share), maxiter, None, corrected(watch, start, share, 0))
         return Answer(start + more.x, tuple(share * each for each in more.residuals), more.status)
 
     def _through_cross(self, f: Array, tol: float, steps: int, watch: Watch | None) -> Answer:

@@ -10,7 +10,7 @@ import numpy as np
 from ..arguments import Shape, as_int, as_number
 from ..dtypes import Array, as_signal
 from ..errors import GeometryError, ShapeError
-from .normal import Data, State, Watch, units
+from .normal import Data, State, Watch, changed, units
 from .problem import Problem
 from .table import choose
 
@@ -18,11 +18,9 @@ MOST_STEPS = 5000
 
 
 @dataclass(frozen=True)
-class Task:
+class Task(Data):
     """What a prior's minimiser is given: arrays have one batch axis in front."""
 
-    problem: Problem
-    b: Array  # (batch, *out_shape)
     batch: Shape  # the batch axes that the result gets back
     method: str
     tol: float
@@ -31,15 +29,6 @@ class Task:
     nonneg: bool
     noise: float | None
     watch: Watch | None
-
-    @cached_property
-    def data(self) -> Data:
-        return Data(self.problem, self.b)
-
-    @property
-    def f(self) -> Array:
-        """`A^H b`."""
-        return self.data.f
 
     def state(self, alpha: float) -> tuple[State, str, str]:
         """The problem prepared by the method that the table chooses; its name and its reason."""
@@ -53,10 +42,9 @@ class Task:
         if (unit == 1).all():
             return self, None
         back = unit.reshape((-1, *(1,) * len(self.problem.A.in_shape)))
-        start, watch = None if self.start is None else self.start / back, self.watch
-        later = None if watch is None else lambda step, iterate, worst: watch(step, lambda: back * iterate(), worst)
+        start = None if self.start is None else self.start / back
         b = (self.b.reshape((len(unit), -1)) / unit[:, None]).reshape(self.b.shape)
-        return replace(self, b=b, start=start, watch=later), back
+        return replace(self, b=b, start=start, watch=changed(self.watch, lambda x: back * x)), back
 
     def item(self, index: int) -> "Task":
         """One item of the batch."""
@@ -115,6 +103,12 @@ def as_callback(callback: Any) -> Any:
     if callback is not None and not callable(callback):
         raise GeometryError(f"callback must be a function of one argument, the progress, got {callback!r}")
     return callback
+
+
+def require_finite_start(finite: bool) -> None:
+    """Raise GeometryError unless all samples of `x0` are."""
+    if not finite:
+        raise GeometryError("x0 holds samples that are NaN or inf; replace them, or leave x0 out")
 
 
 def as_steps(maxiter: Any) -> int:

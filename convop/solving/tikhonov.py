@@ -19,7 +19,7 @@ def minimise(task: Task, alpha: float) -> Found:
     task, unit = task.near_one()
     state, name, reason = task.state(alpha)
     factor = state.at(alpha)
-    equations = factor.equations_for(task.data, alpha)
+    equations = factor.equations_for(task, alpha)
     answer = refined(equations, task.tol, task.maxiter, task.start, task.watch)
     remarks = [reason, factor.remark]
     if is_one_of(task.method, ["auto"]) and name != krylov.METHOD.name and _stuck(answer):
@@ -40,7 +40,7 @@ def _taken_over(task: Task, alpha: float, answer: Answer) -> Answer:
     """Conjugate gradients on the normal equations from where another method stalled, if they come closer."""
     count, watch = answer.iterations, task.watch
     later = None if watch is None else lambda step, iterate, worst: watch(count + step, iterate, worst)
-    equations = krylov.METHOD.prepare(task.problem).at(alpha).equations_for(task.data, alpha)
+    equations = krylov.METHOD.prepare(task.problem).at(alpha).equations_for(task, alpha)
     more = refined(equations, task.tol, task.maxiter - count, answer.x, later)
     if more.residuals[-1] > answer.residuals[-1]:
         return answer

@@ -17,7 +17,7 @@ from ....solving.normal import Watch
 from ....solving.problem import as_regularizer
 from ....solving.rules import Choice, Rule
 from ....solving.solution import Solution
-from ....solving.task import Progress, Task, as_callback, as_steps, as_tolerance
+from ....solving.task import Progress, Task, as_callback, as_steps, as_tolerance, require_finite_start
 from ..module import AffineModule, OperatorModule, checked, require_same_device
 from .call import Call, together
 from .equations import Equations
@@ -160,8 +160,7 @@ def _as_start(x0: Any, call: Call) -> Tensor:
     dtype = call.equations.dtype(data.dtype)
     if start.is_complex() and not dtype.is_complex:
         raise DTypeError(f"x0 is {start.dtype}, but the solution is real, as A and b are; give x0.real")
-    if not bool(torch.isfinite(start).all()):
-        raise GeometryError("x0 holds samples that are NaN or inf; replace them, or leave x0 out")
+    require_finite_start(bool(torch.isfinite(start).all()))
     start = start.to(dtype)
     if start.shape == shape:
         return start.expand(len(data), *shape)

@@ -12,7 +12,7 @@ from torch.autograd.function import once_differentiable
 
 from ....dtypes import Array
 from ....operator import Operator
-from ....solving.normal import Answer, ByOperators, Factor, Watch, refined, units
+from ....solving.normal import Answer, ByOperators, Factor, Watch, changed, refined, units
 from ....solving.problem import Problem
 from ....solving.tikhonov import error_bound
 from .maps import Map
@@ -97,10 +97,9 @@ class System:
         """Without gradient, and with the bound on the error of each item."""
         with torch.no_grad():
             unit = _units(f)
-            later = None if watch is None else lambda step, iterate, worst: watch(step, lambda: unit * iterate(), worst)
             problem, right, begin = cast(Any, (self.equations, f / unit, None if start is None else start / unit))
             equations = ByOperators(problem, self.factor, right, self.alpha)
-            answer = refined(equations, self.tol, self.maxiter, begin, later)
+            answer = refined(equations, self.tol, self.maxiter, begin, changed(watch, lambda x: unit * x))
             return replace(answer, x=unit * answer.x), error_bound(problem, answer, self.alpha)
 
     def tied(self, x: Tensor, f: Tensor) -> Tensor:
